@@ -1,0 +1,105 @@
+//! Claude Code as an executor: the `claude` program, driven over its stream-json protocol.
+//! Neighbours: `command` builds argv and environment, `input` the lines in, `stream` reads the lines out,
+//! `session` holds the rules, `process` runs it, `replay` judges recorded output by the same rules.
+//! It must never put a prompt or a key into argv, nor let the agent's program inherit an environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::process::Command;
+
+use super::{Capabilities, Environment, Executor, ExecutorError, Run, RunSpec};
+
+pub mod command;
+pub mod input;
+mod process;
+pub mod replay;
+pub mod session;
+pub mod stream;
+
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Tools the agent may use without asking; all others are refused.
+pub const DEFAULT_TOOLS: &[&str] = &["Read", "Write", "Edit", "Bash", "Glob", "Grep", "TodoWrite"];
+
+/// How the `claude` program is found and what it may do.
+#[derive(Debug, Clone)]
+pub struct ClaudeConfig {
+    /// The program's path; `None` looks for `claude` on `PATH`.
+    pub binary: Option<PathBuf>,
+    /// Allow rules, such as `Read` or `Bash(git *)`.
+    pub allowed_tools: Vec<String>,
+    /// How often a failed model request is tried again.
+    pub max_retries: u32,
+}
+
+impl Default for ClaudeConfig {
+    fn default() -> Self {
+        Self {
+            binary: None,
+            allowed_tools: DEFAULT_TOOLS.iter().map(|tool| (*tool).to_owned()).collect(),
+            max_retries: 4,
+        }
+    }
+}
+
+/// The Claude Code executor.
+#[derive(Debug, Clone, Default)]
+pub struct Claude {
+    config: ClaudeConfig,
+}
+
+impl Claude {
+    /// An executor with this configuration. Nothing is looked up before the first use.
+    pub fn new(config: ClaudeConfig) -> Self {
+        Self { config }
+    }
+
+    /// The program's path, or where it was looked for.
+    pub fn locate(&self) -> Result<PathBuf, ExecutorError> {
+        command::locate(self.config.binary.as_deref(), std::env::var_os("PATH").as_deref())
+    }
+
+    async fn read_version(&self) -> Result<String, ExecutorError> {
+        let program = self.locate()?;
+        let failed = |reason: String| ExecutorError::Version { program: program.clone(), reason };
+        let run = Command::new(&program)
+            .arg("--version")
+            .env_clear()
+            .envs(Environment::plain().iter())
+            .env("DISABLE_AUTOUPDATER", "1")
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(VERSION_TIMEOUT, run)
+            .await
+            .map_err(|_| failed(format!("no answer in {} s", VERSION_TIMEOUT.as_secs())))?
+            .map_err(|error| failed(error.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        command::parse_version(&text).ok_or_else(|| failed(format!("unexpected answer {:?} ({})", text.trim(), output.status)))
+    }
+}
+
+impl Executor for Claude {
+    fn name(&self) -> &'static str {
+        "claude"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { stream: true, follow_up: true, interrupt: true, resume: true, cost: true, local: true }
+    }
+
+    fn version(&self) -> BoxFuture<'_, Result<String, ExecutorError>> {
+        self.read_version().boxed()
+    }
+
+    fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>> {
+        async move {
+            let command = command::build(self.locate()?, &self.config, &spec);
+            process::start(command, spec).await
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,308 @@
+//! Runs `claude`: starts it, tails its output, hands events on, writes its input, keeps the limits, ends it.
+//! Neighbours: `session` holds the rules, `process_tree` the killing, `process/ending` the steps of a stop.
+//! It must never wait for a reader of events before it serves an order, and never leave a process behind.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::command::CommandLine;
+use super::session::Session;
+use super::{input, stream};
+use crate::executor::event::{RunEvent, RunEventKind, prefix};
+use crate::executor::lines::Line;
+use crate::executor::outcome::{Exit, RunOutcome, StopReason};
+use crate::executor::process_tree;
+use crate::executor::run::{self, Order, RunDriver};
+use crate::executor::spec::{Limits, RunSpec};
+use crate::executor::tail::Tail;
+use crate::executor::{ExecutorError, Run};
+
+mod ending;
+
+use ending::{Ending, Step};
+
+/// How soon new output is looked for while there is some, and at most when there is none.
+const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
+/// Events that wait here besides those in the channel.
+const PENDING: usize = 1024;
+/// How much of the error output is kept for the outcome.
+const STDERR_KEPT: usize = 4096;
+/// How long a program stays after its last result when it does not tell what became of its messages.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Starts the program. All that can go wrong later is in the run's outcome.
+pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, ExecutorError> {
+    if !tokio::fs::metadata(&spec.cwd).await.is_ok_and(|meta| meta.is_dir()) {
+        return Err(ExecutorError::NoDirectory(spec.cwd));
+    }
+    if let Err(source) = tokio::fs::create_dir_all(&spec.config_dir).await {
+        return Err(ExecutorError::RunFile { path: spec.config_dir, source });
+    }
+    let (stdout_file, stdout) = output_file(&spec.run_file).await?;
+    let (stderr_file, stderr) = output_file(&stderr_path(&spec.run_file)).await?;
+    let mut child = Command::new(&command.program)
+        .args(&command.args)
+        .env_clear()
+        .envs(command.env.iter())
+        .current_dir(&spec.cwd)
+        .stdin(Stdio::piped())
+        .stdout(stdout_file)
+        .stderr(stderr_file)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| ExecutorError::Spawn { program: command.program.clone(), source })?;
+    let input = child.stdin.take().map(writer);
+    let (run, driver) = run::channels(child.id());
+    let now = Instant::now();
+    let mut process = Process {
+        child,
+        stdout,
+        stderr,
+        input,
+        session: Session::new(spec.prior_cost_micro_usd),
+        pending: VecDeque::new(),
+        ending: Ending::default(),
+        limits: spec.limits,
+        run_id: spec.run_id,
+        started: now,
+        last_output: now,
+        stderr_end: String::new(),
+    };
+    process.write_message(spec.prompt_id, &spec.prompt)?;
+    tokio::spawn(process.drive(driver));
+    Ok(run)
+}
+
+/// The path of a run's error output.
+fn stderr_path(run_file: &Path) -> PathBuf {
+    let mut name = run_file.as_os_str().to_owned();
+    name.push(".stderr");
+    name.into()
+}
+
+/// Opens a file for the program to append to, and a tail that begins where the file ends now.
+async fn output_file(path: &Path) -> Result<(std::fs::File, Tail), ExecutorError> {
+    let open = async {
+        if let Some(folder) = path.parent() {
+            tokio::fs::create_dir_all(folder).await?;
+        }
+        let file = tokio::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).await?;
+        let offset = file.metadata().await?.len();
+        let tail = Tail::open(path, offset).await?;
+        Ok((file.into_std().await, tail))
+    };
+    open.await.map_err(|source| ExecutorError::RunFile { path: path.to_owned(), source })
+}
+
+/// A task that writes to the program, so that a full pipe stops nobody. Dropping the sender closes the pipe.
+fn writer(mut stdin: ChildStdin) -> mpsc::Sender<String> {
+    let (sender, mut lines) = mpsc::channel::<String>(64);
+    tokio::spawn(async move {
+        while let Some(line) = lines.recv().await {
+            if stdin.write_all(line.as_bytes()).await.is_err() || stdin.flush().await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
+}
+
+struct Process {
+    child: Child,
+    stdout: Tail,
+    stderr: Tail,
+    input: Option<mpsc::Sender<String>>,
+    session: Session,
+    pending: VecDeque<RunEvent>,
+    ending: Ending,
+    limits: Limits,
+    run_id: String,
+    started: Instant,
+    last_output: Instant,
+    stderr_end: String,
+}
+
+impl Process {
+    async fn drive(mut self, mut driver: RunDriver) {
+        let exit = self.live(&mut driver).await;
+        self.input = None;
+        process_tree::sweep(&self.run_id).await;
+        self.drain().await;
+        driver.orders.close();
+        let stderr = std::mem::take(&mut self.stderr_end);
+        let outcome: RunOutcome = self.session.finish(exit, &stderr, self.started.elapsed());
+        for event in self.pending {
+            if driver.events.send(event).await.is_err() {
+                break;
+            }
+        }
+        drop(driver.events);
+        let _ = driver.outcome.send(outcome);
+    }
+
+    /// Serves the run until the program has exited.
+    async fn live(&mut self, driver: &mut RunDriver) -> Option<Exit> {
+        let mut pause = POLL.0;
+        let mut next_look = Instant::now();
+        loop {
+            let listened = !driver.events.is_closed();
+            if !listened {
+                self.pending.clear();
+            }
+            tokio::select! {
+                status = self.child.wait() => return status.ok().map(Exit::from),
+                Some(order) = driver.orders.recv() => self.obey(order),
+                permit = driver.events.reserve(), if listened && !self.pending.is_empty() => {
+                    if let (Ok(permit), Some(event)) = (permit, self.pending.pop_front()) {
+                        permit.send(event);
+                    }
+                }
+                () = tokio::time::sleep_until(next_look) => {
+                    let grew = self.look().await;
+                    pause = if grew { POLL.0 } else { (pause * 2).min(POLL.1) };
+                    next_look = Instant::now() + pause;
+                    self.keep_limits().await;
+                }
+            }
+        }
+    }
+
+    /// Reads what is new, as far as there is room for its events. Returns whether there was anything.
+    async fn look(&mut self) -> bool {
+        let mut grew = false;
+        if self.pending.len() < PENDING {
+            grew = self.stdout.read().await.is_ok_and(|count| count > 0);
+            while let Some(line) = self.stdout.next_line() {
+                self.take_line(&line);
+            }
+            grew |= self.stderr.read().await.is_ok_and(|count| count > 0);
+            while let Some(line) = self.stderr.next_line() {
+                self.take_stderr(&line);
+            }
+        } else {
+            // Nobody reads: silence cannot be told from a full queue.
+            self.last_output = Instant::now();
+        }
+        if grew {
+            self.last_output = Instant::now();
+        }
+        grew
+    }
+
+    /// Reads all that is left after the program's end.
+    async fn drain(&mut self) {
+        while self.stdout.read().await.is_ok_and(|count| count > 0) {
+            while let Some(line) = self.stdout.next_line() {
+                self.take_line(&line);
+            }
+        }
+        if let Some(line) = self.stdout.last_line() {
+            self.take_line(&line);
+        }
+        while self.stderr.read().await.is_ok_and(|count| count > 0) {
+            while let Some(line) = self.stderr.next_line() {
+                self.take_stderr(&line);
+            }
+        }
+        if let Some(line) = self.stderr.last_line() {
+            self.take_stderr(&line);
+        }
+    }
+
+    fn take_line(&mut self, line: &Line) {
+        for event in stream::read(line) {
+            self.session.observe(&event);
+            self.pending.push_back(event);
+        }
+    }
+
+    fn take_stderr(&mut self, line: &Line) {
+        let text = match line {
+            Line::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Line::TooLong { limit } => format!("(a line longer than {limit} bytes)"),
+        };
+        if self.stderr_end.len() < STDERR_KEPT {
+            self.stderr_end.push_str(prefix(&text, STDERR_KEPT));
+            self.stderr_end.push('\n');
+        }
+        self.pending.push_back(RunEventKind::Stderr(text).into());
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Send { id, text, reply } => {
+                let _ = reply.send(self.write_message(id, &text));
+            }
+            Order::Interrupt { reply } => {
+                let _ = reply.send(self.write(input::interrupt_line("interrupt")));
+            }
+            Order::Stop => self.stop(StopReason::Requested),
+        }
+    }
+
+    fn write_message(&mut self, id: uuid::Uuid, text: &str) -> Result<(), ExecutorError> {
+        if self.ending.has_begun() {
+            return Err(ExecutorError::InputClosed);
+        }
+        self.write(input::user_line(id, text))?;
+        self.session.sent(id);
+        Ok(())
+    }
+
+    fn write(&mut self, line: String) -> Result<(), ExecutorError> {
+        let input = self.input.as_ref().ok_or(ExecutorError::InputClosed)?;
+        input.try_send(line).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ExecutorError::InputFull,
+            mpsc::error::TrySendError::Closed(_) => ExecutorError::InputClosed,
+        })
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        if self.ending.has_begun() {
+            return;
+        }
+        self.session.stopping(reason);
+        let words = reason.error().map_or_else(|| "stopped on request".to_owned(), |error| error.message);
+        self.pending.push_back(RunEventKind::Stopping(words).into());
+        self.ending.begin(Instant::now(), &self.limits);
+        if self.write(input::interrupt_line("stop")).is_err() {
+            self.input = None;
+        }
+    }
+
+    /// Closes the input of a program that is done, and ends one that is over a limit.
+    async fn keep_limits(&mut self) {
+        let now = Instant::now();
+        if let Some(reason) = self.session.stop_reason() {
+            self.stop(reason);
+        } else if now.duration_since(self.started) >= self.limits.wall_clock {
+            self.stop(StopReason::WallClock(self.limits.wall_clock));
+        } else if now.duration_since(self.last_output) >= self.limits.no_output {
+            self.stop(StopReason::NoOutput(self.limits.no_output));
+        }
+        let quiet = now.duration_since(self.last_output);
+        if self.session.is_idle() || (self.session.has_result() && quiet >= LINGER) {
+            self.input = None;
+        }
+        let Some(pid) = self.child.id() else { return };
+        match self.ending.due(now, &self.limits) {
+            Some(Step::Terminate) => {
+                self.input = None;
+                process_tree::signal_group(pid, Signal::SIGTERM);
+            }
+            Some(Step::Kill) => {
+                process_tree::kill_tree(pid, &self.run_id).await;
+            }
+            None => {}
+        }
+    }
+}

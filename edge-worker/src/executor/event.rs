@@ -1,0 +1,386 @@
+//! What a run tells while it lives, in words that fit every executor, and how each event reads as a log line.
+//! Neighbours: made by an executor's parser, read by its session rules, the journal, Linear and the panel.
+//! It must never drop what it does not know: such lines travel as `Unknown` or `Unreadable`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The longest message or metadata text of a log line, in bytes; longer ones are cut and say so.
+pub const LOG_TEXT_LIMIT: usize = 8 * 1024;
+
+/// One event of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunEvent {
+    /// The tool call this event happened under, when it comes from a sub-agent.
+    pub parent_tool_use_id: Option<String>,
+    /// What happened.
+    pub kind: RunEventKind,
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEventKind {
+    /// A turn begins. Comes once for every turn, with the same conversation id.
+    Started {
+        /// The conversation's id at the executor.
+        executor_session_id: Option<String>,
+        /// The model in use.
+        model: Option<String>,
+        /// The executor's version.
+        version: Option<String>,
+        /// The tools offered to the model.
+        tools: Vec<String>,
+        /// Tool servers that did not connect, by name.
+        failed_servers: Vec<String>,
+    },
+    /// The agent says something.
+    Text(String),
+    /// The agent thinks aloud.
+    Thinking(String),
+    /// The agent calls a tool.
+    ToolUse {
+        /// The call's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The tool's arguments.
+        input: Value,
+    },
+    /// A tool answered.
+    ToolResult {
+        /// The call's id.
+        tool_use_id: String,
+        /// False when the tool failed or was refused.
+        ok: bool,
+        /// The answer's text.
+        text: String,
+    },
+    /// A tool call was refused by the permission rules.
+    Denied {
+        /// The tool's name.
+        tool: String,
+        /// The call's id.
+        tool_use_id: Option<String>,
+        /// Why.
+        message: String,
+    },
+    /// Tokens of one finished model request.
+    Usage(Tokens),
+    /// A model request failed and is tried again.
+    Retry {
+        /// Which try this was, from 1.
+        attempt: u64,
+        /// The most tries.
+        max: Option<u64>,
+        /// How long until the next, in milliseconds.
+        delay_ms: Option<u64>,
+        /// The HTTP status, when there was an answer.
+        status: Option<u64>,
+        /// The executor's word for the error.
+        error: String,
+    },
+    /// A model request failed for good.
+    ApiError {
+        /// The executor's word for the error.
+        error: String,
+        /// The HTTP status, when there was an answer.
+        status: Option<u64>,
+        /// The executor's text.
+        message: String,
+    },
+    /// What became of a message that was sent in.
+    Input {
+        /// The message's id.
+        id: Uuid,
+        /// How far it has come.
+        state: InputState,
+    },
+    /// A known line that says little: status changes, hooks, tasks, control replies.
+    Notice {
+        /// The line's kind.
+        name: String,
+        /// The line as it came.
+        raw: Value,
+    },
+    /// A turn ended. A run can have several.
+    Result(TurnResult),
+    /// The run is being stopped.
+    Stopping(String),
+    /// A line of the program's error output.
+    Stderr(String),
+    /// A line of a kind this program does not know.
+    Unknown(Value),
+    /// A line that could not be read.
+    Unreadable {
+        /// Why.
+        reason: String,
+        /// Its length in bytes; 0 when it was too long to be counted.
+        bytes: usize,
+        /// Its beginning.
+        excerpt: String,
+    },
+}
+
+/// How far a message that was sent in has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InputState {
+    /// The agent's program has it.
+    Queued,
+    /// The model is given it.
+    Started,
+    /// Its turn is over.
+    Completed,
+    /// It was dropped, or its turn was cut short.
+    Cancelled,
+    /// A state this program does not know.
+    Unknown,
+}
+
+/// Tokens, by what they are billed as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// Read at full price.
+    pub input: u64,
+    /// Written by the model.
+    pub output: u64,
+    /// Read from the prompt cache.
+    pub cache_read: u64,
+    /// Written to the prompt cache.
+    pub cache_write: u64,
+}
+
+impl Tokens {
+    /// Adds `other`, staying at the largest number rather than wrapping.
+    pub fn add(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+    }
+}
+
+/// What the executor says at the end of a turn.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnResult {
+    /// The executor's own verdict: true only when it says that the turn is no error.
+    pub ok: bool,
+    /// The executor's word for the kind of end.
+    pub subtype: String,
+    /// The executor's machine-readable cause.
+    pub terminal_reason: Option<String>,
+    /// The last words of the turn.
+    pub text: Option<String>,
+    /// Error texts.
+    pub errors: Vec<String>,
+    /// The HTTP status of the failed model request.
+    pub api_error_status: Option<u64>,
+    /// The model service's word for the error.
+    pub api_error_type: Option<String>,
+    /// The conversation's id.
+    pub executor_session_id: Option<String>,
+    /// Model turns.
+    pub turns: u64,
+    /// Milliseconds the turn took.
+    pub duration_ms: u64,
+    /// Messages still waiting: more results follow.
+    pub queued_turns: u64,
+    /// Which result of the process this is, from 0.
+    pub index: Option<u64>,
+    /// Refused tool calls.
+    pub denials: u64,
+    /// Tokens since the result before.
+    pub tokens: Option<Tokens>,
+    /// Cost since the result before, in millionths of a US dollar.
+    pub cost_micro_usd: Option<u64>,
+    /// Cost of the whole conversation so far, in millionths of a US dollar.
+    pub total_cost_micro_usd: Option<u64>,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For someone who looks for a fault.
+    Debug,
+    /// What happened.
+    Info,
+    /// Something to know.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// An event as a log line. Secrets are not taken out here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// For people; at most [`LOG_TEXT_LIMIT`] bytes and a mark where it was cut.
+    pub message: String,
+    /// For programs: always an object with `kind`.
+    pub metadata: Value,
+}
+
+impl From<RunEventKind> for RunEvent {
+    fn from(kind: RunEventKind) -> Self {
+        Self { parent_tool_use_id: None, kind }
+    }
+}
+
+impl RunEvent {
+    /// The event as a log line.
+    pub fn log_line(&self) -> LogLine {
+        let (level, message, mut metadata) = self.kind.log_parts();
+        if let (Some(parent), Some(fields)) = (&self.parent_tool_use_id, metadata.as_object_mut()) {
+            fields.insert("parentToolUseId".to_owned(), Value::String(parent.clone()));
+        }
+        LogLine { level, message: cut(&message), metadata }
+    }
+}
+
+impl RunEventKind {
+    fn log_parts(&self) -> (Level, String, Value) {
+        match self {
+            Self::Started { executor_session_id, model, version, tools, failed_servers } => (
+                if failed_servers.is_empty() { Level::Info } else { Level::Warn },
+                match failed_servers.as_slice() {
+                    [] => format!("Turn started with {}", model.as_deref().unwrap_or("an unnamed model")),
+                    names => format!("Turn started; tool servers not connected: {}", names.join(", ")),
+                },
+                json!({"kind": "started", "executorSessionId": executor_session_id, "model": model, "version": version, "tools": tools}),
+            ),
+            Self::Text(text) => (Level::Info, text.clone(), json!({"kind": "text"})),
+            Self::Thinking(text) => (Level::Debug, text.clone(), json!({"kind": "thinking"})),
+            Self::ToolUse { id, name, input } => (
+                Level::Info,
+                match tool_subject(input) {
+                    Some(subject) => format!("{name}: {subject}"),
+                    None => name.clone(),
+                },
+                json!({"kind": "toolUse", "id": id, "name": name, "input": small(input)}),
+            ),
+            Self::ToolResult { tool_use_id, ok, text } => (
+                if *ok { Level::Info } else { Level::Warn },
+                text.clone(),
+                json!({"kind": "toolResult", "toolUseId": tool_use_id, "ok": ok, "bytes": text.len()}),
+            ),
+            Self::Denied { tool, tool_use_id, message } => (
+                Level::Warn,
+                format!("{tool} was refused: {message}"),
+                json!({"kind": "denied", "tool": tool, "toolUseId": tool_use_id}),
+            ),
+            Self::Usage(tokens) => (
+                Level::Debug,
+                format!("{} tokens in, {} out", tokens.input, tokens.output),
+                json!({"kind": "usage", "tokens": tokens}),
+            ),
+            Self::Retry { attempt, max, delay_ms, status, error } => (
+                Level::Warn,
+                format!("The model's service failed ({error}), try {attempt}"),
+                json!({"kind": "retry", "attempt": attempt, "max": max, "delayMs": delay_ms, "status": status, "error": error}),
+            ),
+            Self::ApiError { error, status, message } => (
+                Level::Error,
+                message.clone(),
+                json!({"kind": "apiError", "error": error, "status": status}),
+            ),
+            Self::Input { id, state } => (
+                Level::Debug,
+                format!("Message {id}: {state:?}"),
+                json!({"kind": "input", "id": id, "state": state}),
+            ),
+            Self::Notice { name, raw } => {
+                (Level::Debug, name.clone(), json!({"kind": "notice", "name": name, "raw": small(raw)}))
+            }
+            Self::Result(result) => (
+                if result.ok { Level::Info } else { Level::Error },
+                match (&result.text, result.errors.first()) {
+                    (_, Some(error)) if !result.ok => error.clone(),
+                    (Some(text), _) => text.clone(),
+                    _ => result.subtype.clone(),
+                },
+                json!({"kind": "result", "ok": result.ok, "subtype": result.subtype, "terminalReason": result.terminal_reason,
+                       "turns": result.turns, "durationMs": result.duration_ms, "costMicroUsd": result.cost_micro_usd}),
+            ),
+            Self::Stopping(reason) => (Level::Warn, reason.clone(), json!({"kind": "stopping"})),
+            Self::Stderr(line) => (Level::Warn, line.clone(), json!({"kind": "stderr"})),
+            Self::Unknown(raw) => (
+                Level::Debug,
+                format!("A line of unknown kind {}", raw.get("type").unwrap_or(&Value::Null)),
+                json!({"kind": "unknown", "raw": small(raw)}),
+            ),
+            Self::Unreadable { reason, bytes, excerpt } => (
+                Level::Warn,
+                format!("A line could not be read: {reason}"),
+                json!({"kind": "unreadable", "bytes": bytes, "excerpt": excerpt}),
+            ),
+        }
+    }
+}
+
+/// What a tool call is about, from the argument names that tools commonly use.
+fn tool_subject(input: &Value) -> Option<&str> {
+    ["description", "file_path", "command", "pattern", "query", "url", "prompt", "path"]
+        .iter()
+        .find_map(|name| input.get(name)?.as_str())
+        .and_then(|text| text.lines().next())
+}
+
+/// The value itself, or a note of its size when it is too large for a log line.
+fn small(value: &Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= LOG_TEXT_LIMIT {
+        value.clone()
+    } else {
+        json!({"cut": true, "bytes": text.len(), "beginning": prefix(&text, 1024)})
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= LOG_TEXT_LIMIT {
+        return text.to_owned();
+    }
+    let kept = prefix(text, LOG_TEXT_LIMIT);
+    format!("{kept}… (cut, {} bytes in all)", text.len())
+}
+
+/// The longest beginning of `text` that has at most `limit` bytes and ends at a character's end.
+pub(crate) fn prefix(text: &str, limit: usize) -> &str {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character_and_says_so() {
+        let text = "я".repeat(LOG_TEXT_LIMIT);
+        let line = RunEvent::from(RunEventKind::Text(text.clone())).log_line();
+        assert!(line.message.len() < LOG_TEXT_LIMIT + 64);
+        assert!(line.message.ends_with(&format!("(cut, {} bytes in all)", text.len())));
+    }
+
+    #[test]
+    fn a_huge_tool_argument_leaves_its_size_in_the_metadata() {
+        let input = json!({"file_path": "a.txt", "content": "x".repeat(1_000_000)});
+        let event = RunEventKind::ToolUse { id: "t".into(), name: "Write".into(), input };
+        let line = RunEvent::from(event).log_line();
+        assert_eq!(line.message, "Write: a.txt");
+        assert!(line.metadata.to_string().len() < 4096);
+    }
+
+    #[test]
+    fn a_sub_agents_event_names_the_call_it_belongs_to() {
+        let event = RunEvent { parent_tool_use_id: Some("toolu_1".into()), kind: RunEventKind::Text("x".into()) };
+        assert_eq!(event.log_line().metadata["parentToolUseId"], "toolu_1");
+    }
+}

@@ -1,0 +1,136 @@
+//! A live run as its owner holds it: events out, messages and stops in, an outcome at the end.
+//! Neighbours: an executor's process loop sits at the other end of these channels.
+//! It must never block the loop: events wait in the run file when nobody reads them.
+
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::event::{RunEvent, Tokens};
+use super::outcome::{RunEnd, RunError, RunErrorKind, RunOutcome};
+use super::ExecutorError;
+
+/// How many events wait for a slow reader before the loop stops reading the agent's output.
+pub const EVENT_QUEUE: usize = 256;
+
+/// A live run. Dropping it does not stop the run; dropping or ignoring its events does not slow the agent.
+#[derive(Debug)]
+pub struct Run {
+    events: mpsc::Receiver<RunEvent>,
+    control: RunControl,
+    outcome: oneshot::Receiver<RunOutcome>,
+}
+
+/// The steering of a run, for any number of holders.
+#[derive(Debug, Clone)]
+pub struct RunControl {
+    orders: mpsc::Sender<Order>,
+    pid: Option<u32>,
+}
+
+/// What the loop is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    Send { id: Uuid, text: String, reply: oneshot::Sender<Result<(), ExecutorError>> },
+    Interrupt { reply: oneshot::Sender<Result<(), ExecutorError>> },
+    Stop,
+}
+
+/// The loop's ends of the channels.
+#[derive(Debug)]
+pub(super) struct RunDriver {
+    pub(super) events: mpsc::Sender<RunEvent>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) outcome: oneshot::Sender<RunOutcome>,
+}
+
+/// The two sides of a run.
+pub(super) fn channels(pid: Option<u32>) -> (Run, RunDriver) {
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let (order_sender, orders) = mpsc::channel(16);
+    let (outcome_sender, outcome) = oneshot::channel();
+    let control = RunControl { orders: order_sender, pid };
+    (
+        Run { events, control, outcome },
+        RunDriver { events: event_sender, orders, outcome: outcome_sender },
+    )
+}
+
+impl Run {
+    /// The next event; `None` when the run has ended.
+    pub async fn next_event(&mut self) -> Option<RunEvent> {
+        self.events.recv().await
+    }
+
+    /// A handle to steer the run with.
+    pub fn control(&self) -> RunControl {
+        self.control.clone()
+    }
+
+    /// Waits for the end. Events that were not read are let go.
+    pub async fn wait(self) -> RunOutcome {
+        drop(self.events);
+        self.outcome.await.unwrap_or_else(|_| RunOutcome {
+            end: RunEnd::Failed,
+            result_text: None,
+            error: Some(RunError {
+                kind: RunErrorKind::Internal,
+                message: "the run's loop ended without an outcome: this is a fault in cyrus; the run can be resumed".to_owned(),
+            }),
+            turns: 0,
+            cost_micro_usd: None,
+            tokens: Tokens::default(),
+            unpriced_tokens: Tokens::default(),
+            executor_session_id: None,
+            model: None,
+            version: None,
+            denials: 0,
+            results: 0,
+            unknown_lines: 0,
+            duration: std::time::Duration::ZERO,
+            exit: None,
+        })
+    }
+}
+
+impl RunControl {
+    /// The agent's process id, when it is a process of this machine.
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Sends a message into the run under a fresh id, which is returned. See [`RunControl::send_as`].
+    pub async fn send(&self, text: impl Into<String>) -> Result<Uuid, ExecutorError> {
+        let id = Uuid::new_v4();
+        self.send_as(id, text).await?;
+        Ok(id)
+    }
+
+    /// Sends a message into the run. The agent takes each id once; `Input` events tell what became of it.
+    /// Fails with `InputClosed` when the turn is over: then start a run that resumes.
+    pub async fn send_as(&self, id: Uuid, text: impl Into<String>) -> Result<(), ExecutorError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Send { id, text: text.into(), reply }, answer).await
+    }
+
+    /// Cuts the running turn short. The conversation goes on if a message was sent before the turn has ended.
+    pub async fn interrupt(&self) -> Result<(), ExecutorError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Interrupt { reply }, answer).await
+    }
+
+    /// Ends the run: interrupt, then SIGTERM, then SIGKILL for it and all that it started. Returns when it is gone.
+    pub async fn stop(&self) {
+        if self.orders.send(Order::Stop).await.is_ok() {
+            self.orders.closed().await;
+        }
+    }
+
+    async fn order(
+        &self,
+        order: Order,
+        answer: oneshot::Receiver<Result<(), ExecutorError>>,
+    ) -> Result<(), ExecutorError> {
+        self.orders.send(order).await.map_err(|_| ExecutorError::InputClosed)?;
+        answer.await.unwrap_or(Err(ExecutorError::InputClosed))
+    }
+}

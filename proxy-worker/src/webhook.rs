@@ -1,0 +1,83 @@
+//! `POST /webhooks/linear`: size, signature, JSON, stamp, organization, then into the hub.
+//!
+//! A 200 means: stored, stored before, or not ours (invariant D1). Every refusal is a problem document and
+//! leaves nothing behind but a counted log line. The rules themselves are in `shared::webhook`.
+
+use shared::hub::call::{Delivery, Stored};
+use shared::id::DeliveryId;
+use shared::problem::{Problem, ProblemCode};
+use shared::webhook::LINEAR_MAX_BYTES;
+use shared::webhook::linear::{self, Received};
+use shared::webhook::signature::Signature;
+use worker::{Env, Request, Response};
+use worker_shell::failure::{Answer, Failure};
+use worker_shell::{body, clock, credential, log, reply, subtle};
+
+use crate::{directory, hub_stub};
+
+/// Takes one webhook.
+pub async fn receive(request: Request, env: &Env) -> Answer<Response> {
+    let outcome = take(request, env).await;
+    if let Err(Failure::Refused(problem)) = &outcome {
+        log::info("webhook.refused", &[("provider", "linear"), ("code", &problem.code)]);
+    }
+    outcome
+}
+
+async fn take(mut request: Request, env: &Env) -> Answer<Response> {
+    let body = body::read_capped(&mut request, LINEAR_MAX_BYTES).await?;
+    let header = request.headers().get("linear-signature")?;
+    verify(env, header.as_deref(), &body).await?;
+    let (workspace, meaning, event) = match linear::read(&body, clock::now())? {
+        Received::Ours { workspace, meaning, body } => (workspace, meaning, body),
+        Received::NotOurs { kind } => return not_ours(&kind),
+    };
+    let Some(org) = directory::organization_of(env, &workspace).await? else {
+        return not_ours("unknown workspace");
+    };
+    // The header is not signed: it only spares work; the meaning decides.
+    let delivery_id = request
+        .headers()
+        .get("linear-delivery")?
+        .filter(|id| !id.is_empty() && id.len() <= 128)
+        .unwrap_or_else(|| meaning.clone());
+    let delivery =
+        Delivery { delivery_id: DeliveryId(delivery_id), meaning, workspace_id: workspace, body: *event };
+    let stored: Stored = hub_stub::post(env, org, "/deliveries", &delivery).await.map_err(unavailable)?;
+    let status = if stored.duplicate { "duplicate" } else { "stored" };
+    log::info("webhook.taken", &[("provider", "linear"), ("status", status)]);
+    reply::json(&serde_json::json!({ "status": status }))
+}
+
+async fn verify(env: &Env, header: Option<&str>, body: &[u8]) -> Answer<()> {
+    let signature = Signature::parse(header)?;
+    let secrets = credential::setting(env, "LINEAR_WEBHOOK_SECRETS").ok_or_else(|| {
+        Problem::new(ProblemCode::StoreUnavailable, "the operator has not set LINEAR_WEBHOOK_SECRETS")
+    })?;
+    // During a rotation there are two, separated by a comma.
+    let secrets: Vec<&str> = secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty()).collect();
+    if body.len() <= subtle::WORTH_IT {
+        return Ok(signature.verify(&secrets, body)?);
+    }
+    let mut fits = false;
+    for secret in secrets {
+        fits |= signature.fits(&subtle::hmac_sha256(secret, body).await?);
+    }
+    if fits { Ok(()) } else { Err(Signature::wrong().into()) }
+}
+
+fn not_ours(kind: &str) -> Answer<Response> {
+    log::info("webhook.ignored", &[("provider", "linear"), ("kind", kind)]);
+    reply::json(&serde_json::json!({ "status": "ignored" }))
+}
+
+/// What the hub refuses stays its refusal; what breaks on the way makes the sender try again.
+fn unavailable(failure: Failure) -> Failure {
+    match failure {
+        refused @ Failure::Refused(_) => refused,
+        platform @ Failure::Platform { .. } => {
+            let _logged = platform.problem();
+            Problem::new(ProblemCode::StoreUnavailable, "the event could not be stored; send it again").into()
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Events: what an edge needs of a webhook, projected from its body, in the hub's order.
+//!
+//! The webhook's own parsing is in [`crate::webhook`]; how an event travels is in [`crate::stream`]. All text
+//! here comes from outside: it is data for a prompt or a page, never a command.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentSessionId, DeliveryId, EventId, IssueId, LinearWorkspaceId, SessionKey};
+use crate::time::Timestamp;
+
+/// One event as the hub stores and streams it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The hub's own id.
+    pub id: EventId,
+    /// The delivery that brought it.
+    pub delivery_id: DeliveryId,
+    /// When the hub stored it.
+    pub received_at: Timestamp,
+    /// The Linear workspace that it is from.
+    pub workspace_id: LinearWorkspaceId,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum EventBody {
+    /// An issue was delegated to the agent, or the agent was mentioned.
+    SessionCreated {
+        /// The new agent session.
+        agent_session: AgentSession,
+        /// Linear's context for a model. Prompt text, not a format.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt_context: Option<String>,
+        /// The workspace's rules for agents, the nearest team first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guidance: Vec<String>,
+    },
+    /// A person wrote into the session.
+    SessionPrompted {
+        /// The session.
+        agent_session: AgentSession,
+        /// The Linear activity that holds the text.
+        activity_id: String,
+        /// What the person wrote.
+        text: String,
+    },
+    /// A person pressed stop.
+    SessionStopped {
+        /// The session.
+        agent_session: AgentSession,
+        /// The Linear activity that holds the signal.
+        activity_id: String,
+    },
+}
+
+impl EventBody {
+    /// The agent session that the event is about.
+    pub fn agent_session(&self) -> &AgentSession {
+        match self {
+            Self::SessionCreated { agent_session, .. }
+            | Self::SessionPrompted { agent_session, .. }
+            | Self::SessionStopped { agent_session, .. } => agent_session,
+        }
+    }
+
+    /// What orders, sticks and leases the event.
+    pub fn session_key(&self) -> SessionKey {
+        self.agent_session().session_key()
+    }
+
+    /// The word that `kind` holds on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::SessionCreated { .. } => "session_created",
+            Self::SessionPrompted { .. } => "session_prompted",
+            Self::SessionStopped { .. } => "session_stopped",
+        }
+    }
+}
+
+/// A Linear agent session, as far as a webhook tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentSession {
+    /// Linear's id.
+    pub id: AgentSessionId,
+    /// The page in Linear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The issue; a session can hang on other things and then has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<Issue>,
+    /// The comment that the thread began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
+    /// The person who started it; an automation leaves none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator_name: Option<String>,
+}
+
+impl AgentSession {
+    /// The issue's id, or the session's own where there is no issue.
+    pub fn session_key(&self) -> SessionKey {
+        SessionKey(self.issue.as_ref().map_or_else(|| self.id.0.clone(), |issue| issue.id.0.clone()))
+    }
+}
+
+/// An issue, as far as a webhook tells of it: labels, state and branch name are not in there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Issue {
+    /// Linear's id (UUID).
+    pub id: IssueId,
+    /// `ENG-774`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
+    /// The title.
+    #[serde(default)]
+    pub title: String,
+    /// The description, Markdown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The page in Linear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The team's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<String>,
+    /// The team's key, `ENG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_key: Option<String>,
+}
+
+/// A comment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Comment {
+    /// Linear's id.
+    pub id: String,
+    /// Markdown.
+    pub body: String,
+}

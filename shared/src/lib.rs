@@ -1,0 +1,28 @@
+//! What every part of Cyrus agrees on, and nothing else.
+//!
+//! Ids, wire types, state machines, policies, money and the crypto envelope live here, for the two
+//! Workers (wasm32) and for `cyrus` (native) alike. This crate is pure: no IO, no clock, no random
+//! source. Time and randomness come in as arguments, so everything replays. It must never depend on
+//! `worker`, `tokio` or `leptos`.
+
+pub mod ack;
+pub mod activity_id;
+pub mod api;
+pub mod digest;
+pub mod envelope;
+pub mod event;
+pub mod hub;
+pub mod id;
+pub mod linear;
+pub mod log_line;
+pub mod money;
+pub mod problem;
+pub mod run;
+pub mod session;
+pub mod settings;
+pub mod stream;
+pub mod time;
+pub mod typeid;
+pub mod webhook;
+pub mod worker;
+pub mod worker_key;

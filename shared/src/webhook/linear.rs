@@ -1,0 +1,287 @@
+//! Linear's webhook bodies: from bytes whose signature holds to what the hub stores.
+//!
+//! Contract: Linear's `AgentSessionEvent` webhook. Unknown types, actions and fields are expected; fields
+//! that we need and miss are a `wrong_shape`. The bytes are parsed once.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{MAX_DEPTH, depth, stamp};
+use crate::digest::sha256_hex;
+use crate::event::{AgentSession, Comment, EventBody, Issue};
+use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
+use crate::problem::{Problem, ProblemCode};
+use crate::time::Timestamp;
+
+/// What a well-signed, fresh body means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Received {
+    /// Something for an edge.
+    Ours {
+        /// The workspace.
+        workspace: LinearWorkspaceId,
+        /// The meaning, by which a repeat under another delivery id is known.
+        meaning: String,
+        /// The event.
+        body: Box<EventBody>,
+    },
+    /// A type or action that we do not take; answered 200 and counted.
+    NotOurs {
+        /// What it was, for the count; at most 64 characters.
+        kind: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: Option<Value>,
+    action: Option<Value>,
+    organization_id: Option<Value>,
+    webhook_timestamp: Option<Value>,
+    agent_session: Option<Value>,
+    agent_activity: Option<Value>,
+    prompt_context: Option<Value>,
+    guidance: Option<Value>,
+}
+
+/// Reads a body: depth, JSON, stamp, then its type.
+pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
+    if depth::deeper_than(MAX_DEPTH, body) {
+        return Err(Problem::new(
+            ProblemCode::TooDeep,
+            format!("the body may nest at most {MAX_DEPTH} levels"),
+        ));
+    }
+    let not_json = |detail: &str| Problem::new(ProblemCode::NotJson, detail);
+    let text = core::str::from_utf8(body).map_err(|_| not_json("the body must be UTF-8"))?;
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
+        // The parser's texts for syntax are fixed ones; those for data may repeat what was sent.
+        if error.is_data() {
+            wrong_shape("the body must be a JSON object")
+        } else {
+            not_json(&format!("the body must be one JSON object: {error}"))
+        }
+    })?;
+    stamp::check(envelope.webhook_timestamp.as_ref(), now)?;
+    let kind = text_of(envelope.kind.as_ref()).ok_or_else(|| wrong_shape("`type` must be a text"))?;
+    let action = text_of(envelope.action.as_ref()).unwrap_or_default();
+    let workspace = text_of(envelope.organization_id.as_ref())
+        .ok_or_else(|| wrong_shape("`organizationId` must be a text"))?;
+    let workspace = LinearWorkspaceId(workspace.to_owned());
+    match (kind, action) {
+        ("AgentSessionEvent", "created") => {
+            let agent_session = agent_session(envelope.agent_session.as_ref())?;
+            let meaning = format!("agent_session/{}", agent_session.id);
+            let body = Box::new(EventBody::SessionCreated {
+                agent_session,
+                prompt_context: text_of(envelope.prompt_context.as_ref()).map(str::to_owned),
+                guidance: guidance(envelope.guidance.as_ref()),
+            });
+            Ok(Received::Ours { workspace, meaning, body })
+        }
+        ("AgentSessionEvent", "prompted") => {
+            let agent_session = agent_session(envelope.agent_session.as_ref())?;
+            let activity = envelope
+                .agent_activity
+                .as_ref()
+                .filter(|value| value.is_object())
+                .ok_or_else(|| wrong_shape("a `prompted` body needs `agentActivity`"))?;
+            let activity_id = required(activity, "id", "agentActivity.id")?;
+            let meaning = format!("agent_activity/{activity_id}");
+            let body = Box::new(if field(activity, "signal") == Some("stop") {
+                EventBody::SessionStopped { agent_session, activity_id }
+            } else {
+                let text = activity
+                    .pointer("/content/body")
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| wrong_shape("`agentActivity.content.body` must be a text"))?
+                    .to_owned();
+                EventBody::SessionPrompted { agent_session, activity_id, text }
+            });
+            Ok(Received::Ours { workspace, meaning, body })
+        }
+        _ => Ok(Received::NotOurs { kind: format!("{kind}/{action}").chars().take(64).collect() }),
+    }
+}
+
+/// The identity of a body that no id names: its hash without the stamp, which is fresh in each retry.
+pub fn hash_without_stamp(body: &Value) -> String {
+    let mut body = body.clone();
+    if let Some(object) = body.as_object_mut() {
+        object.remove("webhookTimestamp");
+    }
+    sha256_hex(body.to_string().as_bytes())
+}
+
+fn wrong_shape(detail: &str) -> Problem {
+    Problem::new(ProblemCode::WrongShape, detail)
+}
+
+fn text_of(value: Option<&Value>) -> Option<&str> {
+    value.and_then(Value::as_str)
+}
+
+fn field<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+fn owned(object: &Value, name: &str) -> Option<String> {
+    field(object, name).map(str::to_owned)
+}
+
+fn required(object: &Value, name: &str, path: &str) -> Result<String, Problem> {
+    field(object, name)
+        .filter(|text| !text.is_empty() && text.len() <= 128)
+        .map(str::to_owned)
+        .ok_or_else(|| wrong_shape(&format!("`{path}` must be a text of 1 to 128 bytes")))
+}
+
+fn agent_session(value: Option<&Value>) -> Result<AgentSession, Problem> {
+    let session = value
+        .filter(|value| value.is_object())
+        .ok_or_else(|| wrong_shape("`agentSession` must be an object"))?;
+    let part = |name| session.get(name).filter(|part| part.is_object());
+    let issue = part("issue").map(issue).transpose()?;
+    let comment = part("comment")
+        .and_then(|comment| Some(Comment { id: owned(comment, "id")?, body: owned(comment, "body")? }));
+    Ok(AgentSession {
+        id: AgentSessionId(required(session, "id", "agentSession.id")?),
+        url: owned(session, "url"),
+        issue,
+        comment,
+        creator_name: part("creator").and_then(|creator| owned(creator, "name")),
+    })
+}
+
+fn issue(issue: &Value) -> Result<Issue, Problem> {
+    Ok(Issue {
+        id: IssueId(required(issue, "id", "agentSession.issue.id")?),
+        identifier: owned(issue, "identifier"),
+        title: owned(issue, "title").unwrap_or_default(),
+        description: owned(issue, "description"),
+        url: owned(issue, "url"),
+        team_id: owned(issue, "teamId"),
+        team_key: issue.pointer("/team/key").and_then(Value::as_str).map(str::to_owned),
+    })
+}
+
+fn guidance(value: Option<&Value>) -> Vec<String> {
+    let rules = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    rules.iter().filter_map(|rule| owned(rule, "body")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_342_525_781);
+
+    fn created() -> Value {
+        json!({
+            "type": "AgentSessionEvent", "action": "created", "organizationId": "org-1", "webhookTimestamp": NOW.as_millis(),
+            "agentSession": {
+                "id": "as-1", "url": "https://linear.app/x", "creator": {"name": "Ada"}, "newField": [1],
+                "comment": {"id": "c", "body": "hi"},
+                "issue": {"id": "iss-1", "identifier": "ENG-1", "title": "Do", "team": {"key": "ENG"}}
+            },
+            "promptContext": "<issue/>", "guidance": [{"body": "be kind", "origin": {}}]
+        })
+    }
+
+    fn code(body: &[u8]) -> String {
+        read(body, NOW).unwrap_err().code
+    }
+
+    #[test]
+    fn a_created_session_is_projected() {
+        let Received::Ours { workspace, meaning, body } =
+            read(created().to_string().as_bytes(), NOW).unwrap()
+        else {
+            panic!("not ours");
+        };
+        assert_eq!(workspace.as_str(), "org-1");
+        assert_eq!(meaning, "agent_session/as-1");
+        assert_eq!(body.session_key().as_str(), "iss-1");
+        assert_eq!(body.agent_session().creator_name.as_deref(), Some("Ada"));
+    }
+
+    #[test]
+    fn a_session_without_an_issue_is_keyed_by_itself() {
+        let mut body = created();
+        body["agentSession"]["issue"] = Value::Null;
+        let Received::Ours { body, .. } = read(body.to_string().as_bytes(), NOW).unwrap() else { panic!() };
+        assert_eq!(body.session_key().as_str(), "as-1");
+    }
+
+    #[test]
+    fn a_stop_is_told_from_a_prompt_by_its_signal() {
+        let mut body = created();
+        body["action"] = json!("prompted");
+        body["agentActivity"] =
+            json!({"id": "act-1", "content": {"type": "prompt", "body": "Stop"}, "signal": "stop"});
+        let Received::Ours { body: event, meaning, .. } = read(body.to_string().as_bytes(), NOW).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((event.kind(), meaning.as_str()), ("session_stopped", "agent_activity/act-1"));
+        body["agentActivity"]["signal"] = Value::Null;
+        let Received::Ours { body: event, .. } = read(body.to_string().as_bytes(), NOW).unwrap() else {
+            panic!()
+        };
+        assert_eq!(event.kind(), "session_prompted");
+    }
+
+    #[test]
+    fn unknown_types_and_actions_are_not_ours() {
+        for (kind, action) in
+            [("Weather", json!("sunny")), ("AgentSessionEvent", json!("sighed")), ("Issue", Value::Null)]
+        {
+            let body = json!({"type": kind, "action": action, "organizationId": "o", "webhookTimestamp": NOW.as_millis()});
+            assert!(matches!(read(body.to_string().as_bytes(), NOW), Ok(Received::NotOurs { .. })));
+        }
+    }
+
+    #[test]
+    fn nasty_bodies_are_refused_each_with_its_reason() {
+        assert_eq!(code(b""), "not_json");
+        assert_eq!(code(b"hello"), "not_json");
+        assert_eq!(code(b"{} {}"), "not_json");
+        assert_eq!(code(&[0xff, 0xfe, b'{', b'}']), "not_json");
+        assert_eq!(code(b"[]"), "wrong_shape");
+        assert_eq!(code(b"null"), "wrong_shape");
+        assert_eq!(code("[".repeat(200_000).as_bytes()), "too_deep");
+        assert_eq!(code(b"{}"), "stamp_missing");
+        assert_eq!(code(br#"{"webhookTimestamp":1e400}"#), "not_json");
+        let stamped = |mut body: Value| {
+            body["webhookTimestamp"] = json!(NOW.as_millis());
+            body.to_string()
+        };
+        assert_eq!(code(stamped(json!({})).as_bytes()), "wrong_shape");
+        assert_eq!(code(stamped(json!({"type": 7, "organizationId": "o"})).as_bytes()), "wrong_shape");
+        for broken in [
+            json!(null),
+            json!("x"),
+            json!({}),
+            json!({"id": ""}),
+            json!({"id": "x".repeat(200)}),
+            json!({"id": "a", "issue": {}}),
+        ] {
+            let mut body = created();
+            body["agentSession"] = broken;
+            assert_eq!(code(body.to_string().as_bytes()), "wrong_shape");
+        }
+    }
+
+    #[test]
+    fn a_retry_with_a_fresh_stamp_hashes_the_same() {
+        let (mut first, mut second) = (created(), created());
+        first["webhookTimestamp"] = json!(1);
+        second["webhookTimestamp"] = json!(2);
+        assert_eq!(hash_without_stamp(&first), hash_without_stamp(&second));
+        second["action"] = json!("other");
+        assert_ne!(hash_without_stamp(&first), hash_without_stamp(&second));
+    }
+}
