@@ -75,7 +75,9 @@ pub enum ExecutorError {
         source: std::io::Error,
     },
     /// The run file cannot be written or read.
-    #[error("cannot use the run file {path}: {source}; check that its folder exists, is writable and has space")]
+    #[error(
+        "cannot use the run file {path}: {source}; check that its folder exists, is writable and has space"
+    )]
     RunFile {
         /// The run file's path.
         path: PathBuf,

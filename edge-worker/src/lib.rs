@@ -1,3 +1,4 @@
 //! Stub.
 
 pub mod executor;
+pub mod git;

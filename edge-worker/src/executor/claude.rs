@@ -78,7 +78,8 @@ impl Claude {
             .map_err(|_| failed(format!("no answer in {} s", VERSION_TIMEOUT.as_secs())))?
             .map_err(|error| failed(error.to_string()))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        command::parse_version(&text).ok_or_else(|| failed(format!("unexpected answer {:?} ({})", text.trim(), output.status)))
+        command::parse_version(&text)
+            .ok_or_else(|| failed(format!("unexpected answer {:?} ({})", text.trim(), output.status)))
     }
 }
 

@@ -283,11 +283,9 @@ impl RunEventKind {
                 format!("The model's service failed ({error}), try {attempt}"),
                 json!({"kind": "retry", "attempt": attempt, "max": max, "delayMs": delay_ms, "status": status, "error": error}),
             ),
-            Self::ApiError { error, status, message } => (
-                Level::Error,
-                message.clone(),
-                json!({"kind": "apiError", "error": error, "status": status}),
-            ),
+            Self::ApiError { error, status, message } => {
+                (Level::Error, message.clone(), json!({"kind": "apiError", "error": error, "status": status}))
+            }
             Self::Input { id, state } => (
                 Level::Debug,
                 format!("Message {id}: {state:?}"),
@@ -380,7 +378,8 @@ mod tests {
 
     #[test]
     fn a_sub_agents_event_names_the_call_it_belongs_to() {
-        let event = RunEvent { parent_tool_use_id: Some("toolu_1".into()), kind: RunEventKind::Text("x".into()) };
+        let event =
+            RunEvent { parent_tool_use_id: Some("toolu_1".into()), kind: RunEventKind::Text("x".into()) };
         assert_eq!(event.log_line().metadata["parentToolUseId"], "toolu_1");
     }
 }

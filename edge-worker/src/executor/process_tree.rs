@@ -58,7 +58,10 @@ pub async fn sweep(run_id: &str) -> usize {
 /// The processes that carry a run's mark. Always empty where the system does not show environments.
 pub async fn marked(run_id: &str) -> Vec<Process> {
     let needle = format!("{RUN_MARK}={run_id}").into_bytes();
-    blocking(move || system::list().into_iter().filter(|process| system::has_variable(process, &needle)).collect()).await
+    blocking(move || {
+        system::list().into_iter().filter(|process| system::has_variable(process, &needle)).collect()
+    })
+    .await
 }
 
 async fn table() -> Vec<Process> {

@@ -5,9 +5,9 @@
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::ExecutorError;
 use super::event::{RunEvent, Tokens};
 use super::outcome::{RunEnd, RunError, RunErrorKind, RunOutcome};
-use super::ExecutorError;
 
 /// How many events wait for a slow reader before the loop stops reading the agent's output.
 pub const EVENT_QUEUE: usize = 256;
@@ -31,7 +31,7 @@ pub struct RunControl {
 #[derive(Debug)]
 pub(super) enum Order {
     Send { id: Uuid, text: String, reply: oneshot::Sender<Result<(), ExecutorError>> },
-    Interrupt { reply: oneshot::Sender<Result<(), ExecutorError>> },
+    Interrupt { then: Option<(Uuid, String)>, reply: oneshot::Sender<Result<(), ExecutorError>> },
     Stop,
 }
 
@@ -49,10 +49,7 @@ pub(super) fn channels(pid: Option<u32>) -> (Run, RunDriver) {
     let (order_sender, orders) = mpsc::channel(16);
     let (outcome_sender, outcome) = oneshot::channel();
     let control = RunControl { orders: order_sender, pid };
-    (
-        Run { events, control, outcome },
-        RunDriver { events: event_sender, orders, outcome: outcome_sender },
-    )
+    (Run { events, control, outcome }, RunDriver { events: event_sender, orders, outcome: outcome_sender })
 }
 
 impl Run {
@@ -112,10 +109,16 @@ impl RunControl {
         self.order(Order::Send { id, text: text.into(), reply }, answer).await
     }
 
-    /// Cuts the running turn short. The conversation goes on if a message was sent before the turn has ended.
+    /// Cuts the running turn short. With nothing else sent, the run then ends as stopped.
     pub async fn interrupt(&self) -> Result<(), ExecutorError> {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Interrupt { reply }, answer).await
+        self.order(Order::Interrupt { then: None, reply }, answer).await
+    }
+
+    /// Cuts the running turn short and goes on with this message instead.
+    pub async fn redirect(&self, id: Uuid, text: impl Into<String>) -> Result<(), ExecutorError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Interrupt { then: Some((id, text.into())), reply }, answer).await
     }
 
     /// Ends the run: interrupt, then SIGTERM, then SIGKILL for it and all that it started. Returns when it is gone.

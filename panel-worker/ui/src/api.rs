@@ -17,8 +17,10 @@ pub enum Failure {
     SignedOut,
     /// The server refused, and said why.
     Refused(Problem),
-    /// There was no answer that could be read; the text says what was tried.
+    /// There was no answer; the text says what was tried.
     Unreachable(String),
+    /// There was an answer that this client does not understand.
+    Unreadable(String),
 }
 
 impl Failure {
@@ -28,6 +30,7 @@ impl Failure {
             Self::SignedOut => "You are signed out".to_owned(),
             Self::Refused(problem) => problem.title.clone(),
             Self::Unreachable(_) => "The panel cannot be reached".to_owned(),
+            Self::Unreadable(_) => "The panel's answer cannot be read".to_owned(),
         }
     }
 
@@ -36,7 +39,7 @@ impl Failure {
         match self {
             Self::SignedOut => "Open the sign-in link again.".to_owned(),
             Self::Refused(problem) => problem.detail.clone(),
-            Self::Unreachable(what) => what.clone(),
+            Self::Unreachable(what) | Self::Unreadable(what) => what.clone(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Failure {
             Self::SignedOut => ProblemCode::Unauthorized.as_str().to_owned(),
             Self::Refused(problem) => problem.code.clone(),
             Self::Unreachable(_) => "unreachable".to_owned(),
+            Self::Unreadable(_) => "unreadable".to_owned(),
         }
     }
 
@@ -138,14 +142,13 @@ async fn send(method: &str, path: &str) -> Result<Response, Failure> {
     options.set_method(method);
     options.set_credentials(RequestCredentials::SameOrigin);
     options.set_redirect(RequestRedirect::Manual);
-    let answer =
-        JsFuture::from(leptos::prelude::window().fetch_with_str_and_init(path, &options)).await.map_err(
-            |_| {
-                Failure::Unreachable(format!(
-                    "{method} {path} got no answer. Check that the panel is running and your network is up."
-                ))
-            },
-        )?;
+    let answer = JsFuture::from(leptos::prelude::window().fetch_with_str_and_init(path, &options))
+        .await
+        .map_err(|_| {
+            Failure::Unreachable(format!(
+                "{method} {path} got no answer. Check that the panel is running and your network is up."
+            ))
+        })?;
     answer.dyn_into().map_err(|_| unreadable(path))
 }
 
@@ -157,7 +160,7 @@ async fn refusal(response: &Response) -> Failure {
     serde_json::from_str(&text).map_or_else(
         |_| {
             let (status, url) = (response.status(), response.url());
-            Failure::Unreachable(format!("{url} answered {status} without saying why. Try again in a moment."))
+            Failure::Unreadable(format!("{url} answered {status} without saying why. Try again in a moment."))
         },
         Failure::Refused,
     )
@@ -169,7 +172,7 @@ async fn body(response: &Response) -> Result<String, JsValue> {
 }
 
 fn unreadable(path: &str) -> Failure {
-    Failure::Unreachable(format!(
+    Failure::Unreadable(format!(
         "The answer to {path} is not of the shape this page knows. Reload the page: the panel may have been updated."
     ))
 }

@@ -22,7 +22,23 @@ pub struct Polled<T: Send + Sync + 'static> {
     pub data: RwSignal<Option<T>>,
     /// Why the last try failed; `None`: it did not.
     pub failure: RwSignal<Option<Failure>>,
-    again: StoredValue<Rc<dyn Fn()>, LocalStorage>,
+    again: StoredValue<Option<Rc<dyn Fn()>>, LocalStorage>,
+}
+
+/// Whether a call is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    No,
+    Yes,
+    /// Something changed meanwhile, so that its answer may be old already.
+    YesAndThenAgain,
+}
+
+/// Sets what differs, so that nothing is drawn anew for nothing.
+fn replace<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<Option<T>>, new: Option<T>) {
+    if signal.try_with_untracked(|old| *old != new) == Some(true) {
+        signal.set(new);
+    }
 }
 
 impl<T: Send + Sync + 'static> Clone for Polled<T> {
@@ -41,44 +57,44 @@ impl<T: PartialEq + Send + Sync + 'static> Polled<T> {
         R: Future<Output = Result<T, Failure>> + 'static,
     {
         let (data, failure) = (RwSignal::new(None), RwSignal::new(None));
-        let in_flight = StoredValue::new(false);
         let sign_in = SignIn::of_page();
+        let state = StoredValue::new(Asking::No);
+        let again: StoredValue<Option<Rc<dyn Fn()>>, LocalStorage> = StoredValue::new_local(None);
         let ask: Rc<dyn Fn()> = Rc::new(move || {
-            if in_flight.try_get_value().unwrap_or(true) {
-                return;
+            match state.try_get_value() {
+                Some(Asking::No) => state.set_value(Asking::Yes),
+                Some(_) => return state.set_value(Asking::YesAndThenAgain),
+                None => return,
             }
-            in_flight.set_value(true);
             let answer = fetch();
             spawn_local(async move {
                 let answer = answer.await;
                 // The component may be gone by now: then nobody is told, nothing is set.
-                if in_flight.try_set_value(false).is_some() {
-                    return;
-                }
+                let Some(asked) = state.try_get_value() else { return };
+                state.set_value(Asking::No);
                 match answer {
                     Ok(new) => {
-                        if data.with_untracked(|old| old.as_ref() != Some(&new)) {
-                            data.set(Some(new));
-                        }
-                        if failure.with_untracked(Option::is_some) {
-                            failure.set(None);
-                        }
+                        replace(data, Some(new));
+                        replace(failure, None);
                     }
-                    Err(Failure::SignedOut) => sign_in.lost(),
-                    Err(why) => {
-                        if failure.with_untracked(|old| old.as_ref() != Some(&why)) {
-                            failure.set(Some(why));
-                        }
-                    }
+                    Err(Failure::SignedOut) => return sign_in.lost(),
+                    Err(why) => replace(failure, Some(why)),
+                }
+                if asked == Asking::YesAndThenAgain
+                    && let Some(Some(ask)) = again.try_get_value()
+                {
+                    ask();
                 }
             });
         });
+        again.set_value(Some(Rc::clone(&ask)));
         ask();
 
-        let again = StoredValue::new_local(Rc::clone(&ask));
         let ask_if_seen = move || {
-            if !document().hidden()
-                && let Some(ask) = again.try_get_value()
+            let idle = state.try_get_value() == Some(Asking::No);
+            if idle
+                && !document().hidden()
+                && let Some(Some(ask)) = again.try_get_value()
             {
                 ask();
             }
@@ -91,9 +107,9 @@ impl<T: PartialEq + Send + Sync + 'static> Polled<T> {
         Self { data, failure, again }
     }
 
-    /// Asks now, whatever the timer says.
+    /// Asks now, whatever the timer says; if a call is under way, once more after it.
     pub fn again(self) {
-        if let Some(ask) = self.again.try_get_value() {
+        if let Some(Some(ask)) = self.again.try_get_value() {
             ask();
         }
     }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
 use leptos_router::hooks::use_location;
+use shared::api::Me;
 
 use crate::api::{self, Failure};
 use crate::components::announcer::{Announcer, LiveRegion};
@@ -124,9 +125,10 @@ fn Account(sign_in: SignIn, voice: Announcer) -> impl IntoView {
     };
     view! {
         {move || {
-            me.get().map(|me| {
+            me.get().map(|me: Me| {
+                let title = format!("You are {} of {}", me.role, me.organization_name);
                 view! {
-                    <span class="account" title=format!("You are {} of {}", me.role, me.organization_name)>
+                    <span class="account" title=title>
                         <span class="account-name">{me.organization_name}</span>
                         <span class="muted account-role">{me.role}</span>
                     </span>

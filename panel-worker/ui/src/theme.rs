@@ -46,7 +46,9 @@ impl Theme {
 
     /// What was chosen in this browser.
     pub fn stored() -> Self {
-        storage().and_then(|store| store.get_item("theme").ok().flatten()).map_or(Self::System, |word| Self::parse(&word))
+        storage()
+            .and_then(|store| store.get_item("theme").ok().flatten())
+            .map_or(Self::System, |word| Self::parse(&word))
     }
 
     /// Puts it on the page and keeps it. A browser that forbids storage forgets it with the page.

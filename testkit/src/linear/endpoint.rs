@@ -28,7 +28,7 @@ use super::{World, complexity, lock};
 use crate::server::broken;
 
 /// Largest request body, bytes.
-const MOST_BODY: usize = 4 << 20;
+const MOST_BODY: usize = 1 << 20;
 /// Most operation names that are counted apart; further ones count under "".
 const MOST_NAMES: usize = 200;
 
@@ -159,11 +159,16 @@ fn execute(world: &World, readable: &Readable) -> Response {
     with_extensions(executed, &lock(&execution.refusals))
 }
 
-/// Gives each error the extensions of the refusal that caused it, and the answer the first one's status.
+/// Gives each error the words and extensions of the refusal that caused it, and the answer the first one's status.
 fn with_extensions(mut executed: Value, refusals: &[Refusal]) -> Response {
     let mut status = StatusCode::OK;
     for error in executed.get_mut("errors").and_then(Value::as_array_mut).into_iter().flatten() {
-        let refusal = refusals.iter().find(|refusal| error["message"] == refusal.message.as_str());
+        // The executor puts words of its own before those of the refusal.
+        let said = error["message"].as_str().unwrap_or_default();
+        let refusal = refusals.iter().find(|refusal| said.ends_with(&refusal.message));
+        if let Some(refusal) = refusal {
+            error["message"] = refusal.message.as_str().into();
+        }
         error["extensions"] =
             refusal.map_or_else(|| json!({"type": "internal error", "statusCode": 500}), Refusal::extensions);
         if status == StatusCode::OK {

@@ -59,6 +59,12 @@ impl<'w> Node<'w> {
             return Ok(ResolvedValue::list(given.collect::<Result<Vec<_>, _>>()?));
         }
         let type_name = ty.inner_named_type().as_str();
+        match type_name {
+            "Float" => return Ok(ResolvedValue::leaf(value.as_f64())),
+            // Linear gives this scalar as text that holds JSON; `JSONObject` it gives as JSON.
+            "JSON" => return Ok(ResolvedValue::leaf(value.to_string())),
+            _ => {}
+        }
         if !is_composite(type_name) {
             return Ok(ResolvedValue::leaf(value));
         }

@@ -82,7 +82,7 @@ pub(super) fn put(store: &mut Store, seed: SeedIssue) -> SeededIssue {
     issue.description = seed.description;
     issue.labels = seed.labels.iter().map(|name| Label::named(name)).collect();
     issue.project = seed.project.map(|name| (derived_id(&format!("project {name}")), name));
-    issue.parent_id = seed.parent.map(|parent| store.issue_id(&parent).unwrap_or(parent));
+    issue.parent_id = seed.parent.and_then(|parent| store.remember_issue(&parent));
     issue.delegate_id = seed.delegate_id;
     issue.assignee_id = seed.assignee_id;
     let seeded = SeededIssue {

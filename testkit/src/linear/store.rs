@@ -22,7 +22,7 @@ use super::shelf::Shelf;
 use crate::server::now_ms;
 
 /// Most issues and most sessions that are remembered.
-const MOST_ENTITIES: usize = 20_000;
+const MOST_ENTITIES: usize = 10_000;
 /// Most bytes of activity content that are remembered.
 const MOST_BYTES: usize = 128 << 20;
 
@@ -89,7 +89,7 @@ impl Store {
     // Issues
 
     pub(super) fn put_issue(&mut self, issue: Issue) {
-        for label in &issue.labels {
+        for label in issue.labels.iter().take(MOST_ENTITIES.saturating_sub(self.labels.len())) {
             self.labels.insert(label.id.clone(), label.clone());
         }
         self.identifiers.insert(issue.identifier.clone(), issue.id.clone());
@@ -162,7 +162,9 @@ impl Store {
             self.states.insert(state.id.clone(), state);
         }
         let id = team.id.clone();
-        self.teams.put(&id, team);
+        for state in self.teams.put(&id, team).iter().flat_map(Team::states) {
+            self.states.remove(&state.id);
+        }
     }
 
     /// The id of a team that is remembered from now on; `None` for a text that is no id of anything.

@@ -56,7 +56,10 @@ impl Task {
     fn of(conversation: &Conversation<'_>, turn: &Turn<'_>) -> Self {
         let first = conversation.first_text();
         let identifier = identifier_in(&turn.text).or_else(|| identifier_in(&first));
-        let title = safe(title_in(if turn.ordinal > 1 { &turn.text } else { &first }), 60);
+        let title = title_in(if turn.ordinal > 1 { &turn.text } else { &first });
+        // The identifier goes before the title wherever both are shown.
+        let title = identifier.as_deref().map_or_else(|| title.to_owned(), |own| title.replace(own, " "));
+        let title = safe(&title, 60);
         Self { identifier, title, ordinal: turn.ordinal }
     }
 
@@ -112,8 +115,13 @@ fn safe(text: &str, most: usize) -> String {
     joined.trim_start_matches('-').chars().take(most).collect::<String>().trim().to_owned()
 }
 
-/// The first text like `ENG-12`.
+/// The first text like `ENG-12`, looked for in `identifier="…"` before anywhere else.
 fn identifier_in(text: &str) -> Option<String> {
+    let attribute = text.split_once("identifier=\"").and_then(|(_, rest)| rest.split_once('"'));
+    attribute.and_then(|(value, _)| first_identifier(value)).or_else(|| first_identifier(text))
+}
+
+fn first_identifier(text: &str) -> Option<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
     let is_identifier = |word: &&str| {
         word.split_once('-').is_some_and(|(key, number)| {
@@ -178,6 +186,13 @@ mod tests {
             result("b", false)
         ]));
         assert!(done.tools.is_empty() && done.text.is_some_and(|text| text.starts_with("Done: ")));
+    }
+
+    #[test]
+    fn the_issues_own_identifier_goes_before_whatever_looks_like_one() {
+        let text = "Use UTF-8 and SHA-256.\n<issue identifier=\"ENG-12\">";
+        assert_eq!(identifier_in(text).as_deref(), Some("ENG-12"));
+        assert_eq!(identifier_in("see eng-1, E-1 and ENG-1x").as_deref(), None);
     }
 
     #[test]

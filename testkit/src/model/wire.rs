@@ -15,6 +15,8 @@ use crate::server::broken;
 
 /// Characters of text in one event.
 const CHUNK: usize = 24;
+/// How long the server gets to send what it holds before a connection breaks on purpose.
+const FLUSH: Duration = Duration::from_millis(50);
 
 /// A new id such as `msg_…`.
 fn new_id(prefix: &str) -> String {
@@ -111,10 +113,13 @@ impl Message {
             parts.push(Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
         }
         let body = stream::unfold((parts.into_iter(), false), move |(mut parts, begun)| async move {
-            if begun && !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+            let part = parts.next()?;
+            // What was sent must be on its way before the connection breaks.
+            let pause = if part.is_err() { delay.max(FLUSH) } else { delay };
+            if begun && !pause.is_zero() {
+                tokio::time::sleep(pause).await;
             }
-            parts.next().map(|part| (part, (parts, true)))
+            Some((part, (parts, true)))
         });
         let headers = [
             request_id(),

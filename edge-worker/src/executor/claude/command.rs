@@ -150,7 +150,10 @@ mod tests {
     #[test]
     fn repository_settings_are_off_and_nothing_asks() {
         let all = args(&spec()).join(" ");
-        assert!(all.contains("--setting-sources user --strict-mcp-config --permission-mode dontAsk"), "{all}");
+        assert!(
+            all.contains("--setting-sources user --strict-mcp-config --permission-mode dontAsk"),
+            "{all}"
+        );
         assert!(all.contains("--allowedTools=Read,Write,Edit,Bash,Glob,Grep,TodoWrite"), "{all}");
     }
 

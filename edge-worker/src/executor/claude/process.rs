@@ -242,8 +242,12 @@ impl Process {
             Order::Send { id, text, reply } => {
                 let _ = reply.send(self.write_message(id, &text));
             }
-            Order::Interrupt { reply } => {
-                let _ = reply.send(self.write(input::interrupt_line("interrupt")));
+            Order::Interrupt { then, reply } => {
+                let interrupted = self.write(input::interrupt_line("interrupt"));
+                let _ = reply.send(match then {
+                    Some((id, text)) => interrupted.and_then(|()| self.write_message(id, &text)),
+                    None => interrupted,
+                });
             }
             Order::Stop => self.stop(StopReason::Requested),
         }
@@ -306,3 +310,6 @@ impl Process {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,3 +35,6 @@ pub fn replay(stdout: &[u8], exit: Option<Exit>, prior_cost_micro_usd: u64) -> R
     let exit = exit.or(session.has_result().then_some(Exit::Code(0)));
     Replay { outcome: session.finish(exit, "", Duration::ZERO), events }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::super::event::{InputState, RunEvent, RunEventKind, Tokens, TurnResult};
-use super::super::outcome::{Exit, RunEnd, RunError, RunErrorKind, RunOutcome, StopReason};
+use super::super::outcome::{Exit, RunOutcome, StopReason};
 
 mod verdict;
 
@@ -115,7 +115,8 @@ impl Session {
         self.total_cost = total.unwrap_or(self.total_cost);
         self.tokens.add(result.tokens.unwrap_or(self.unpriced));
         self.unpriced = Tokens::default();
-        self.results = result.index.map_or(self.results + 1, |index| self.results.max(index.saturating_add(1)));
+        self.results =
+            result.index.map_or(self.results + 1, |index| self.results.max(index.saturating_add(1)));
         self.turns = self.turns.saturating_add(result.turns);
         self.denials = self.denials.saturating_add(result.denials);
         self.last = Some(result.clone());

@@ -45,8 +45,13 @@ fn read_object(line: Value) -> Vec<RunEvent> {
         "result" => vec![RunEventKind::Result(result::read(&line))],
         "stream_event" => stream_event(&line),
         "command_lifecycle" => lifecycle(&line),
-        "control_request" | "control_response" | "control_cancel_request" | "rate_limit_event" | "tool_progress"
-        | "auth_status" | "keep_alive" => vec![notice(text(&line, "type"), &line)],
+        "control_request"
+        | "control_response"
+        | "control_cancel_request"
+        | "rate_limit_event"
+        | "tool_progress"
+        | "auth_status"
+        | "keep_alive" => vec![notice(text(&line, "type"), &line)],
         _ => vec![RunEventKind::Unknown(line.clone())],
     };
     kinds.into_iter().map(|kind| RunEvent { parent_tool_use_id: parent_tool_use_id.clone(), kind }).collect()
@@ -90,7 +95,11 @@ fn assistant(line: &Value) -> Vec<RunEventKind> {
     let Some(message) = line.get("message") else { return vec![RunEventKind::Unknown(line.clone())] };
     if let Some(error) = optional_text(line, "error") {
         let words: Vec<&str> = list(message, "content").iter().map(|block| text(block, "text")).collect();
-        return vec![RunEventKind::ApiError { error, status: number(line, "api_error_status"), message: words.join("\n") }];
+        return vec![RunEventKind::ApiError {
+            error,
+            status: number(line, "api_error_status"),
+            message: words.join("\n"),
+        }];
     }
     match message.get("content") {
         Some(Value::String(words)) => vec![RunEventKind::Text(words.clone())],
@@ -141,7 +150,9 @@ fn content_text(content: Option<&Value>) -> String {
         Some(Value::Array(blocks)) => {
             let words: Vec<String> = blocks
                 .iter()
-                .map(|block| optional_text(block, "text").unwrap_or_else(|| format!("[{}]", text(block, "type"))))
+                .map(|block| {
+                    optional_text(block, "text").unwrap_or_else(|| format!("[{}]", text(block, "type")))
+                })
                 .collect();
             words.join("\n")
         }

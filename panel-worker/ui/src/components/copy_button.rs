@@ -30,7 +30,10 @@ pub fn CopyButton(
             }
             voice.say(format!("Copied {what}"));
             let _ = done.try_set(true);
-            set_timeout(move || drop(done.try_set(false)), Duration::from_millis(1_500));
+            let rest = move || {
+                let _ = done.try_set(false);
+            };
+            set_timeout(rest, Duration::from_millis(1_500));
         });
     };
     view! {

@@ -31,7 +31,8 @@ pub fn RunList(
 #[component]
 fn Run(run: RunRecord) -> impl IntoView {
     let took = run.completed_at.map(|ended| format::duration(ended.since(run.started_at)));
-    let turns = run.turns.and_then(|turns| usize::try_from(turns).ok()).map(|turns| format::counted(turns, "turn"));
+    let turns =
+        run.turns.and_then(|turns| usize::try_from(turns).ok()).map(|turns| format::counted(turns, "turn"));
     let tokens = run
         .input_tokens
         .zip(run.output_tokens)

@@ -56,7 +56,14 @@ fn SessionRow(record: Signal<SessionRecord>) -> impl IntoView {
     let text = move |read: fn(&SessionRecord) -> Option<String>| {
         Memo::new(move |_| record.with(read).unwrap_or_else(|| "–".to_owned()))
     };
-    let executor = text(|r| Some([r.executor.as_deref()?, r.model.as_deref().unwrap_or("")].join(" · ").trim_end_matches(" · ").to_owned()));
+    let executor = text(|r| {
+        Some(
+            [r.executor.as_deref()?, r.model.as_deref().unwrap_or("")]
+                .join(" · ")
+                .trim_end_matches(" · ")
+                .to_owned(),
+        )
+    });
     let worker = text(|r| r.worker_name.clone());
     let branch = text(|r| r.branch.clone());
     let cost = text(|r| (r.list_cost_micro_usd.0 != 0).then(|| r.list_cost_micro_usd.to_string()));

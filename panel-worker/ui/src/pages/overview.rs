@@ -22,6 +22,7 @@ use crate::format;
 use crate::polled::{EVERY, Polled};
 
 const RECENT: u32 = 8;
+const URGENT: u32 = 5;
 const DAY_MS: i64 = 86_400_000;
 
 /// All that the page shows, fetched together so that its parts agree.
@@ -39,15 +40,14 @@ async fn fetch() -> Result<News, Failure> {
     let workers = call::workers().await?.items;
     let mut attention = Vec::new();
     if numbers.sessions_waiting > 0 {
-        attention = call::sessions(Some(SessionState::AwaitingInput.as_str()), 10, None).await?.items;
+        attention = call::sessions(Some(SessionState::AwaitingInput.as_str()), URGENT, None).await?.items;
     }
     if numbers.failed_day > 0 {
         let since = clock::read().plus_millis(-DAY_MS);
         // The word `failed` also finds what a person stopped; that needs nobody.
-        let failed = call::sessions(Some(SessionState::Failed.as_str()), 10, None).await?.items;
-        attention.extend(
-            failed.into_iter().filter(|s| s.status == SessionState::Failed && s.updated_at >= since),
-        );
+        let failed = call::sessions(Some(SessionState::Failed.as_str()), URGENT, None).await?.items;
+        attention
+            .extend(failed.into_iter().filter(|s| s.status == SessionState::Failed && s.updated_at >= since));
     }
     Ok(News { numbers, attention, recent, workers })
 }
@@ -76,16 +76,18 @@ pub fn Overview() -> impl IntoView {
 
 #[component]
 fn Loaded(news: RwSignal<Option<News>>) -> impl IntoView {
-    let numbers = Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.numbers.clone()).unwrap_or_default()));
-    let list = move |read: fn(&News) -> &Vec<SessionRecord>| {
-        Signal::from(Memo::new(move |_| news.with(|news| news.as_ref().map(read).cloned().unwrap_or_default())))
+    let numbers =
+        Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.numbers.clone()).unwrap_or_default()));
+    let list = move |read: fn(&News) -> &Vec<SessionRecord>| -> Signal<Vec<SessionRecord>> {
+        Memo::new(move |_| news.with(|news| news.as_ref().map(read).cloned().unwrap_or_default())).into()
     };
     let (attention, recent) = (list(|n| &n.attention), list(|n| &n.recent));
     let workers: Signal<Vec<api::Worker>> =
-        Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.workers.clone()).unwrap_or_default())).into();
+        Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.workers.clone()).unwrap_or_default()))
+            .into();
     let nothing = Memo::new(move |_| recent.with(Vec::is_empty));
     view! {
-        <Attention sessions=attention />
+        <Attention sessions=attention numbers />
         <Numbers numbers />
         <section aria-labelledby="recent">
             <div class="section-head">
@@ -108,11 +110,24 @@ fn Loaded(news: RwSignal<Option<News>>) -> impl IntoView {
 }
 
 #[component]
-fn Attention(sessions: Signal<Vec<SessionRecord>>) -> impl IntoView {
+fn Attention(sessions: Signal<Vec<SessionRecord>>, numbers: Memo<api::Overview>) -> impl IntoView {
+    let waiting = Memo::new(move |_| numbers.with(|n| n.sessions_waiting));
+    let failed = Memo::new(move |_| numbers.with(|n| n.failed_day));
+    // Only the newest few stand here; the links lead to all of them.
+    let link = |count: Memo<u32>, word: &'static str, state: SessionState| {
+        move || {
+            let href = format!("/sessions?status={}", state.as_str());
+            (count.get() > 0).then(|| view! { <a href=href>{format!("{} {word}", count.get())}</a> })
+        }
+    };
     view! {
         <section class="attention" aria-labelledby="attention">
             <div class="section-head">
                 <h2 id="attention">"Needs you"</h2>
+                <p class="section-links">
+                    {link(waiting, "waiting", SessionState::AwaitingInput)}
+                    {link(failed, "failed", SessionState::Failed)}
+                </p>
             </div>
             <Show when=move || sessions.with(|all| !all.is_empty()) fallback=Calm>
                 <ul role="list">
@@ -156,8 +171,8 @@ fn AttentionRow(session: SessionRecord) -> impl IntoView {
 
 #[component]
 fn Numbers(numbers: Memo<api::Overview>) -> impl IntoView {
-    let text = move |read: fn(&api::Overview) -> String| {
-        Signal::from(Memo::new(move |_| numbers.with(read)))
+    let text = move |read: fn(&api::Overview) -> String| -> Signal<String> {
+        Memo::new(move |_| numbers.with(read)).into()
     };
     view! {
         <section aria-label="Numbers of the last 24 hours">
@@ -196,7 +211,7 @@ fn Numbers(numbers: Memo<api::Overview>) -> impl IntoView {
                     name="Failed, 24 h"
                     value=text(|n| format::count(n.failed_day.into()))
                     note=text(|n| {
-                        if n.failed_day == 0 { "all is well".to_owned() } else { "see above".to_owned() }
+                        format!("of {} ended", format::count(i64::from(n.completed_day) + i64::from(n.failed_day)))
                     })
                 />
                 <Tile

@@ -35,7 +35,10 @@ pub fn Sessions() -> impl IntoView {
     let query = use_query_map();
     // A word that no filter knows shows everything, rather than a refusal of the server.
     let status = Memo::new(move |_| {
-        query.with(|query| query.get("status")).filter(|word| SessionState::filter(word).is_some()).unwrap_or_default()
+        query
+            .with(|query| query.get("status"))
+            .filter(|word| SessionState::filter(word).is_some())
+            .unwrap_or_default()
     });
     view! {
         <div class="page-head">

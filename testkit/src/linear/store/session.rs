@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::super::LinearConfig;
 use super::{now, object};
 
+/// Most links of a session that are remembered.
+const MOST_URLS: usize = 200;
+
 /// One activity of an agent.
 #[derive(Debug, Clone)]
 pub(in crate::linear) struct Activity {
@@ -42,7 +45,7 @@ impl Activity {
 
     pub(super) fn size(&self) -> usize {
         let strings = self.content.values().filter_map(Value::as_str).map(str::len);
-        strings.sum::<usize>() + 512
+        strings.sum::<usize>() + self.signal_metadata.to_string().len() + 512
     }
 
     pub(super) fn fields(&self, session_id: &str) -> Map<String, Value> {
@@ -115,11 +118,13 @@ impl Session {
         self.activities.push(activity);
     }
 
-    /// Sets the links anew, or adds to and takes from those that are there; a URL stands once.
+    /// Adds a link; a URL stands once, with its newest label.
     pub(in crate::linear) fn set_url(&mut self, label: &str, url: &str) {
         self.updated_at = now();
+        let full = self.urls.len() >= MOST_URLS;
         match self.urls.iter_mut().find(|(_, known)| known == url) {
             Some((known, _)) => label.clone_into(known),
+            None if full => {}
             None => self.urls.push((label.to_owned(), url.to_owned())),
         }
     }

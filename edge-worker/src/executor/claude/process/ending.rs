@@ -62,7 +62,11 @@ mod tests {
 
     #[tokio::test]
     async fn every_step_comes_once_and_in_order() {
-        let limits = Limits { interrupt_grace: Duration::from_secs(3), terminate_grace: Duration::from_secs(5), ..Limits::default() };
+        let limits = Limits {
+            interrupt_grace: Duration::from_secs(3),
+            terminate_grace: Duration::from_secs(5),
+            ..Limits::default()
+        };
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut ending = Ending::default();

@@ -55,7 +55,11 @@ fn was_interrupted(last: &TurnResult) -> bool {
 }
 
 fn bad_exit(evidence: &Evidence<'_>) -> RunError {
-    let message = format!("claude reported success and then ended with {}{}", exit_words(evidence.exit), stderr_words(evidence));
+    let message = format!(
+        "claude reported success and then ended with {}{}",
+        exit_words(evidence.exit),
+        stderr_words(evidence)
+    );
     RunError { kind: RunErrorKind::BadExit, message }
 }
 
@@ -84,7 +88,8 @@ fn result_error(last: &TurnResult, api_error: Option<&str>) -> RunError {
 /// The kind of a failed model request: the program's own word first, then the service's, then the HTTP status.
 fn result_api_kind(last: &TurnResult, api_error: Option<&str>) -> Option<RunErrorKind> {
     let by_word = api_error.map(api_error_kind).filter(|kind| *kind != RunErrorKind::Execution);
-    let by_type = last.api_error_type.as_deref().map(api_error_kind).filter(|kind| *kind != RunErrorKind::Execution);
+    let by_type =
+        last.api_error_type.as_deref().map(api_error_kind).filter(|kind| *kind != RunErrorKind::Execution);
     let by_status = last.api_error_status.map(|status| match status {
         401 | 403 => RunErrorKind::Authentication,
         402 => RunErrorKind::Billing,
@@ -103,12 +108,19 @@ fn result_api_kind(last: &TurnResult, api_error: Option<&str>) -> Option<RunErro
 
 fn api_error_kind(word: &str) -> RunErrorKind {
     match word {
-        "authentication_failed" | "oauth_org_not_allowed" | "account_on_hold" | "verification_required"
-        | "cloud_credential_error" | "authentication_error" | "permission_error" => RunErrorKind::Authentication,
+        "authentication_failed"
+        | "oauth_org_not_allowed"
+        | "account_on_hold"
+        | "verification_required"
+        | "cloud_credential_error"
+        | "authentication_error"
+        | "permission_error" => RunErrorKind::Authentication,
         "billing_error" => RunErrorKind::Billing,
         "rate_limit" | "rate_limit_error" => RunErrorKind::RateLimited,
         "overloaded" | "overloaded_error" => RunErrorKind::Overloaded,
-        "invalid_request" | "invalid_request_error" | "request_too_large" | "max_output_tokens" => RunErrorKind::InvalidRequest,
+        "invalid_request" | "invalid_request_error" | "request_too_large" | "max_output_tokens" => {
+            RunErrorKind::InvalidRequest
+        }
         "model_not_found" | "not_found_error" => RunErrorKind::ModelNotFound,
         "server_error" | "api_error" | "timeout_error" => RunErrorKind::ServerError,
         _ => RunErrorKind::Execution,
@@ -117,13 +129,17 @@ fn api_error_kind(word: &str) -> RunErrorKind {
 
 fn with_mend(kind: RunErrorKind, words: String) -> String {
     let mend = match kind {
-        RunErrorKind::Authentication => "set a valid ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for this worker",
+        RunErrorKind::Authentication => {
+            "set a valid ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for this worker"
+        }
         RunErrorKind::Billing => "check the account's plan and credit",
         RunErrorKind::RateLimited | RunErrorKind::Overloaded | RunErrorKind::ServerError => "retry later",
         RunErrorKind::ModelNotFound => "choose another model in the configuration",
         RunErrorKind::MaxTurns => "raise the turn limit, or continue the session",
         RunErrorKind::MaxBudget => "raise the budget, or continue the session",
-        RunErrorKind::UnknownConversation => "start a new conversation: the old one is not in this worker's config dir",
+        RunErrorKind::UnknownConversation => {
+            "start a new conversation: the old one is not in this worker's config dir"
+        }
         _ => return words,
     };
     format!("{words} ({mend})")

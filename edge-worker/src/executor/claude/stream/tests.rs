@@ -48,7 +48,8 @@ fn an_over_long_line_says_so() {
 
 #[test]
 fn a_broken_character_does_not_cost_the_line() {
-    let line = b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\xffb\"}]}}";
+    let line =
+        b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\xffb\"}]}}";
     assert_eq!(read_text(line), [RunEventKind::Text("a\u{fffd}b".into())]);
 }
 
@@ -63,14 +64,19 @@ fn an_unknown_type_keeps_the_whole_line() {
 #[test]
 fn an_unknown_block_keeps_the_block_and_its_neighbours() {
     let strange = json!({"type": "hologram", "beam": 3});
-    let line = json!({"type": "assistant", "message": {"content": [strange, {"type": "text", "text": "hi"}]}});
+    let line =
+        json!({"type": "assistant", "message": {"content": [strange, {"type": "text", "text": "hi"}]}});
     assert_eq!(read_value(line), [RunEventKind::Unknown(strange), RunEventKind::Text("hi".into())]);
 }
 
 #[test]
 fn wrong_types_and_missing_fields_never_fail() {
-    for name in ["system", "assistant", "user", "result", "stream_event", "command_lifecycle", "control_response"] {
-        for filler in [json!(null), json!(1), json!("x"), json!([]), json!([[1]]), json!({}), json!(true), json!(-1.5)] {
+    for name in
+        ["system", "assistant", "user", "result", "stream_event", "command_lifecycle", "control_response"]
+    {
+        for filler in
+            [json!(null), json!(1), json!("x"), json!([]), json!([[1]]), json!({}), json!(true), json!(-1.5)]
+        {
             let line = json!({
                 "type": name, "subtype": filler, "message": filler, "event": filler, "content": filler, "tools": filler,
                 "mcp_servers": filler, "is_error": filler, "errors": filler, "usage": filler, "total_cost_usd": filler,
@@ -87,7 +93,9 @@ fn wrong_types_and_missing_fields_never_fail() {
 
 #[test]
 fn a_result_without_a_verdict_is_not_ok() {
-    for verdict in [json!({}), json!({"is_error": null}), json!({"is_error": "false"}), json!({"is_error": 0})] {
+    for verdict in
+        [json!({}), json!({"is_error": null}), json!({"is_error": "false"}), json!({"is_error": 0})]
+    {
         let mut line = verdict;
         line["type"] = json!("result");
         line["subtype"] = json!("success");
@@ -101,12 +109,15 @@ fn a_line_of_a_megabyte_is_read() {
     let words = "x".repeat(1_000_000);
     let line = json!({"type": "user", "message": {"content": [{"type": "tool_result", "tool_use_id": "t", "content": words}]}});
     let events = read_value(line);
-    assert!(matches!(events.as_slice(), [RunEventKind::ToolResult { text, ok: true, .. }] if text.len() == 1_000_000));
+    assert!(
+        matches!(events.as_slice(), [RunEventKind::ToolResult { text, ok: true, .. }] if text.len() == 1_000_000)
+    );
 }
 
 #[test]
 fn a_tool_answer_may_be_a_list_of_blocks() {
-    let content = json!([{"type": "text", "text": "one"}, {"type": "image"}, {"type": "text", "text": "two"}]);
+    let content =
+        json!([{"type": "text", "text": "one"}, {"type": "image"}, {"type": "text", "text": "two"}]);
     let block = json!({"type": "tool_result", "tool_use_id": "t", "is_error": true, "content": content});
     let line = json!({"type": "user", "parent_tool_use_id": "toolu_9", "message": {"content": [block]}});
     let events = read(&Line::Whole(line.to_string().into()));
@@ -130,8 +141,12 @@ fn money_is_counted_in_whole_millionths_over_all_models() {
 
 #[test]
 fn partial_messages_give_token_counts_only() {
-    let delta = json!({"type": "stream_event", "event": {"type": "content_block_delta", "delta": {"text": "x"}}});
+    let delta =
+        json!({"type": "stream_event", "event": {"type": "content_block_delta", "delta": {"text": "x"}}});
     assert_eq!(read_value(delta), []);
     let end = json!({"type": "stream_event", "event": {"type": "message_delta", "usage": {"input_tokens": 5, "output_tokens": 6, "cache_read_input_tokens": 7}}});
-    assert_eq!(read_value(end), [RunEventKind::Usage(Tokens { input: 5, output: 6, cache_read: 7, cache_write: 0 })]);
+    assert_eq!(
+        read_value(end),
+        [RunEventKind::Usage(Tokens { input: 5, output: 6, cache_read: 7, cache_write: 0 })]
+    );
 }

@@ -1,0 +1,28 @@
+//! The REST interface, a file a resource. Handlers are short: check, load, act, answer.
+
+pub mod leases;
+pub mod logs;
+pub mod me;
+pub mod overview;
+pub mod repositories;
+pub mod session;
+pub mod sessions;
+pub mod worker_keys;
+pub mod workers;
+
+use shared::problem::{Problem, ProblemCode};
+use worker_shell::failure::Failure;
+
+/// The refusal for a record that is not there, or not in the caller's organization: the two look the same.
+pub fn not_found(what: &str) -> Failure {
+    Problem::new(ProblemCode::NotFound, format!("there is no such {what} in this organization")).into()
+}
+
+/// The refusal for a token that is older than the lease.
+pub fn stale() -> Failure {
+    Problem::new(
+        ProblemCode::TokenStale,
+        "this fencing token is not the newest; stop the run and post nothing more",
+    )
+    .into()
+}

@@ -1,0 +1,3 @@
+//! Rows of D1 as the records of the API.
+
+pub mod session;

@@ -1,0 +1,116 @@
+//! Lines that have come and are not in D1 yet, and who waits for them to be.
+//!
+//! Each post waits in its own request, so an object with unstored lines never hibernates.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_util::future::select;
+use futures_util::lock::Mutex;
+use shared::log_line::{LogAnswer, LogLine};
+use shared::time::Timestamp;
+use worker::Delay;
+use worker_shell::clock;
+use worker_shell::failure::{Answer, Failure};
+
+use super::{Place, Room, chunk, viewer};
+use crate::api::logs::settings;
+
+/// What a life of the Room remembers.
+#[derive(Default)]
+pub struct Buffer {
+    /// Everything up to here has come; `None` until it was read from D1.
+    received: Cell<Option<u64>>,
+    /// Everything up to here is in D1.
+    stored: Cell<u64>,
+    waiting: RefCell<Vec<LogLine>>,
+    sleepers: RefCell<Vec<oneshot::Sender<()>>>,
+    last_flush: Cell<Timestamp>,
+    /// One write to D1 at a time, in order.
+    writing: Mutex<()>,
+}
+
+impl Buffer {
+    /// Everything up to here is in D1.
+    pub fn stored(&self) -> u64 {
+        self.stored.get()
+    }
+
+    /// Lines that are not in D1 yet, after a number.
+    pub fn unstored_after(&self, after: u64) -> Vec<LogLine> {
+        self.waiting.borrow().iter().filter(|line| line.seq > after).cloned().collect()
+    }
+}
+
+impl Room {
+    /// Takes lines: drops what it has, shows the rest to viewers at once, answers when they are stored.
+    pub(super) async fn append(&self, place: Place, lines: Vec<LogLine>) -> Answer<LogAnswer> {
+        self.load(place).await?;
+        let received = self.buffer.received.get().unwrap_or(0);
+        let fresh: Vec<LogLine> = lines.into_iter().filter(|line| line.seq > received).collect();
+        if let Some(last) = fresh.last() {
+            self.buffer.received.set(Some(last.seq));
+            viewer::show(&self.state, &fresh)?;
+            self.buffer.waiting.borrow_mut().extend(fresh);
+        }
+        let wanted = self.buffer.received.get().unwrap_or(0);
+        let flush_ms = self.flush_ms()?;
+        self.wait_for_turn(wanted, flush_ms).await;
+        if self.buffer.stored.get() < wanted {
+            self.flush(place).await?;
+        }
+        Ok(LogAnswer { up_to: self.buffer.stored.get(), flush_ms })
+    }
+
+    /// Reads from D1 what was stored before this life of the Room.
+    pub(super) async fn load(&self, place: Place) -> Answer<()> {
+        if self.buffer.received.get().is_none() {
+            let up_to = chunk::stored_up_to(&self.env, place).await?;
+            // Another request may have come this far while this one waited.
+            if self.buffer.received.get().is_none() {
+                self.buffer.received.set(Some(up_to));
+                self.buffer.stored.set(up_to);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_ms(&self) -> Answer<u64> {
+        let settings = settings(&self.env)?;
+        let watched = !self.state.get_websockets().is_empty();
+        Ok(if watched { settings.flush_watched_ms } else { settings.flush_unwatched_ms })
+    }
+
+    /// Sleeps until the next flush is due, or somebody else has stored up to `wanted`.
+    async fn wait_for_turn(&self, wanted: u64, flush_ms: u64) {
+        let due = self.buffer.last_flush.get().plus_millis(i64::try_from(flush_ms).unwrap_or(i64::MAX));
+        let wait = due.since(clock::now());
+        if wait <= 0 || self.buffer.stored.get() >= wanted {
+            return;
+        }
+        let (wake, woken) = oneshot::channel();
+        self.buffer.sleepers.borrow_mut().push(wake);
+        let pause = Delay::from(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
+        select(woken, pause).await;
+    }
+
+    /// Writes what waits as one chunk. What cannot be written waits on, in order.
+    pub(super) async fn flush(&self, place: Place) -> Answer<()> {
+        let _turn = self.buffer.writing.lock().await;
+        let lines: Vec<LogLine> = self.buffer.waiting.borrow().clone();
+        let Some(last) = lines.last().map(|line| line.seq) else { return Ok(()) };
+        chunk::store(&self.env, place, &lines).await.map_err(|failure| {
+            let problem = failure.problem();
+            Failure::internal(format!("log chunk not stored: {}", problem.detail))
+        })?;
+        self.buffer.stored.set(last);
+        self.buffer.last_flush.set(clock::now());
+        self.buffer.waiting.borrow_mut().retain(|line| line.seq > last);
+        for sleeper in self.buffer.sleepers.borrow_mut().drain(..) {
+            // Whoever gave up waiting is gone; that is all right.
+            let _ = sleeper.send(());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The panel's routes, all of them. What is not here is a static asset or nothing.
+
+use shared::problem::{Problem, ProblemCode};
+use worker::{Env, Method, Request, Response};
+use worker_shell::failure::Answer;
+use worker_shell::reply;
+
+use crate::auth::{caller, sign_in};
+use crate::{api, setup};
+
+/// Answers a request, with a problem document where it is refused.
+pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
+    reply::finish(route(request, &env).await)
+}
+
+async fn route(request: Request, env: &Env) -> Answer<Response> {
+    let (method, path) = (request.method(), request.path());
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    match (method, segments.as_slice()) {
+        (Method::Get, ["healthz"]) => {
+            return reply::json(
+                &serde_json::json!({ "status": "ok", "service": "panel", "version": env!("CARGO_PKG_VERSION") }),
+            );
+        }
+        (Method::Post, ["setup"]) => return setup::set_up(request, env).await,
+        (Method::Get, ["auth", "sign-in"]) => return sign_in::sign_in(&request, env).await,
+        (Method::Post, ["auth", "sign-out"]) => return sign_in::sign_out(&request, env).await,
+        (_, ["api", ..]) => {}
+        _ => return Err(no_such_path()),
+    }
+    let caller = caller::identify(&request, env).await?;
+    let method = request.method();
+    match (method, segments.get(1..).unwrap_or_default()) {
+        (Method::Get, ["me"]) => api::me::show(&caller, env).await,
+        (Method::Get, ["overview"]) => api::overview::show(&caller, env).await,
+        (Method::Get, ["sessions"]) => api::sessions::list(&request, &caller, env).await,
+        (Method::Post, ["sessions"]) => api::sessions::create(request, &caller, env).await,
+        (Method::Get, ["sessions", id]) => api::session::show(id, &caller, env).await,
+        (Method::Patch, ["sessions", id]) => api::session::update(id, request, &caller, env).await,
+        (Method::Get, ["sessions", id, "logs"]) => api::logs::watch(id, &request, &caller, env).await,
+        (Method::Post, ["sessions", id, "logs"]) => api::logs::append(id, request, &caller, env).await,
+        (Method::Put, ["leases", key]) => api::leases::show(key, request, &caller, env).await,
+        (Method::Get, ["repositories"]) => api::repositories::list(&caller, env).await,
+        (Method::Post, ["repositories"]) => api::repositories::create(request, &caller, env).await,
+        (Method::Get, ["workers"]) => api::workers::list(&caller, env).await,
+        (Method::Post, ["worker-keys"]) => api::worker_keys::create(request, &caller, env).await,
+        (
+            _,
+            ["me" | "overview" | "sessions" | "repositories" | "workers" | "worker-keys"]
+            | ["sessions", _]
+            | ["sessions", _, "logs"]
+            | ["leases", _],
+        ) => {
+            Err(Problem::new(ProblemCode::MethodNotAllowed, "this path exists, but not with this method")
+                .into())
+        }
+        _ => Err(no_such_path()),
+    }
+}
+
+fn no_such_path() -> worker_shell::failure::Failure {
+    Problem::new(ProblemCode::NotFound, "the panel has no such path").into()
+}

@@ -1,0 +1,142 @@
+//! Builds the wasm parts: both Workers and the panel's client.
+//!
+//! `cargo build` → wasm-bindgen (linked in, so its version always is the one in `Cargo.lock`) → for release
+//! `wasm-opt` → a shim that workerd can load. Results go to `build/`, which `wrangler.toml` points at. Nothing
+//! is downloaded here; the tools come from `package.json`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::progress::Progress;
+use crate::tools::{self, Tools};
+
+/// How to build.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    /// Quick to build: for `up` and the tests.
+    Dev,
+    /// As deployed.
+    Release,
+}
+
+impl Profile {
+    fn cargo(self) -> &'static str {
+        match self {
+            Self::Dev => "wasm-dev",
+            Self::Release => "wasm-release",
+        }
+    }
+
+    /// The folder under `build/`.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Features that V8 takes; `--all-features` makes modules that it refuses.
+const WASM_OPT: &[&str] = &[
+    "-Oz",
+    "--enable-bulk-memory",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
+/// Where everything was put.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The proxy's entry module.
+    pub proxy: PathBuf,
+    /// The panel's entry module.
+    pub panel: PathBuf,
+    /// The panel's static assets.
+    pub assets: PathBuf,
+}
+
+/// Builds all three.
+pub fn build(tools: &Tools, profile: Profile, progress: &Progress) -> Result<Built> {
+    progress.step(&format!("building the Workers and the panel's client ({})", profile.folder()));
+    cargo(tools, profile)?;
+    let out = tools.root.join("build").join(profile.folder());
+    let proxy = worker(tools, profile, "proxy_worker", &out.join("proxy"), &["Hub", "Directory"])?;
+    let panel = worker(tools, profile, "panel_worker", &out.join("panel"), &["Room"])?;
+    let assets = crate::assets::build(tools, profile, &out.join("assets"))?;
+    progress.done();
+    Ok(Built { proxy, panel, assets })
+}
+
+fn cargo(tools: &Tools, profile: Profile) -> Result<()> {
+    let status = Command::new(tools::cargo())
+        .current_dir(&tools.root)
+        .args(["build", "--quiet", "--target", "wasm32-unknown-unknown", "--profile", profile.cargo()])
+        .args(["-p", "proxy-worker", "-p", "panel-worker", "-p", "panel-ui"])
+        .status()
+        .context("cargo did not start")?;
+    if !status.success() {
+        bail!("the Workers did not build; cargo's messages are above");
+    }
+    Ok(())
+}
+
+/// Where cargo put a module.
+pub fn module(tools: &Tools, profile: Profile, name: &str) -> PathBuf {
+    tools.target.join("wasm32-unknown-unknown").join(profile.cargo()).join(format!("{name}.wasm"))
+}
+
+fn worker(tools: &Tools, profile: Profile, name: &str, out: &Path, objects: &[&str]) -> Result<PathBuf> {
+    let bindings = out.join("bindings");
+    let _ = fs::remove_dir_all(out);
+    fs::create_dir_all(&bindings)?;
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen.input_path(module(tools, profile, name)).out_name("index").typescript(false);
+    bindgen.bundler(true)?.generate(&bindings).with_context(|| format!("wasm-bindgen of {name}"))?;
+    if profile == Profile::Release {
+        optimise(tools, &bindings.join("index_bg.wasm"))?;
+    }
+    fs::rename(bindings.join("index_bg.wasm"), out.join("index.wasm"))?;
+    fs::write(bindings.join("entry.js"), shim(objects))?;
+    let entry = out.join("worker.mjs");
+    tools.node(
+        &["node_modules/esbuild/bin/esbuild"],
+        &[
+            "--bundle",
+            "--format=esm",
+            "--log-level=warning",
+            "--external:*.wasm",
+            &format!("--outfile={}", entry.display()),
+            &bindings.join("entry.js").display().to_string(),
+        ],
+    )?;
+    fs::remove_dir_all(&bindings)?;
+    Ok(entry)
+}
+
+/// The module that workerd loads: it makes the instance and hands out what Rust exports.
+fn shim(objects: &[&str]) -> String {
+    let objects = objects.join(", ");
+    format!(
+        "import * as rust from \"./index_bg.js\";\n\
+         import wasm from \"./index.wasm\";\n\
+         const instance = new WebAssembly.Instance(wasm, {{ \"./index_bg.js\": rust }});\n\
+         rust.__wbg_set_wasm(instance.exports);\n\
+         instance.exports.__wbindgen_start?.();\n\
+         export const {{ {objects} }} = rust;\n\
+         export default {{ fetch: rust.fetch, scheduled: rust.scheduled }};\n"
+    )
+}
+
+/// Runs `wasm-opt` in place.
+pub fn optimise(tools: &Tools, module: &Path) -> Result<()> {
+    let path = module.display().to_string();
+    let mut arguments = WASM_OPT.to_vec();
+    arguments.extend([path.as_str(), "-o", path.as_str()]);
+    tools.node(&["node_modules/binaryen/bin/wasm-opt"], &arguments)
+}
