@@ -14,9 +14,20 @@ const HEADERS: &str = "/assets/*\n  Cache-Control: public, max-age=31536000, imm
     Content-Security-Policy: default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'\n  \
     X-Content-Type-Options: nosniff\n  Referrer-Policy: same-origin\n";
 
-/// Builds the assets into `out`, anew.
-pub fn build(tools: &Tools, profile: Profile, out: &Path) -> Result<std::path::PathBuf> {
+/// Builds the assets into `out`, anew unless they are up to date.
+pub fn build(tools: &Tools, profile: Profile, out: &Path) -> Result<()> {
     let source = tools.root.join("panel-worker/ui");
+    let mut inputs = wasm::recipe(tools)?
+        .bytes(include_bytes!("assets.rs"))
+        .file(&wasm::module(tools, profile, "panel_ui"))?;
+    for file in ["style.css", "boot.js", "index.html"] {
+        inputs = inputs.file(&source.join(file))?;
+    }
+    let stamp = inputs.stamp(out);
+    if stamp.fits() {
+        return Ok(());
+    }
+    stamp.clear();
     let work = out.with_extension("work");
     for folder in [out, &work] {
         let _ = fs::remove_dir_all(folder);
@@ -61,7 +72,7 @@ pub fn build(tools: &Tools, profile: Profile, out: &Path) -> Result<std::path::P
     fs::write(out.join("index.html"), page)?;
     fs::write(out.join("_headers"), HEADERS)?;
     fs::remove_dir_all(&work)?;
-    Ok(out.to_path_buf())
+    stamp.set()
 }
 
 fn place(folder: &Path, name: &str, ending: &str, bytes: &[u8]) -> Result<String> {

@@ -1,10 +1,64 @@
+//! `cargo xtask …`: every command of this repository, each with all of its own set-up.
+//!
+//! A command is a module with an `Args` and a `run`; this file only picks one and prints what went wrong.
+
 mod assets;
+mod bench;
+mod build;
+mod ci;
+mod connect;
+mod parts;
 mod progress;
+mod stamp;
+mod test;
 mod tools;
+mod up;
 mod wasm;
-fn main() -> anyhow::Result<()> {
-    let progress = progress::Progress::new();
-    let tools = tools::Tools::ensure(&progress)?;
-    println!("{:?}", wasm::build(&tools, wasm::Profile::Dev, &progress)?);
-    Ok(())
+mod wrangler;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Every command of this repository. Each does all its own set-up.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Args),
+    Test(test::Args),
+    Ci(ci::Args),
+    Bench(bench::Args),
+    Build(build::Args),
+    #[command(subcommand)]
+    Connect(connect::Command),
+}
+
+fn main() -> ExitCode {
+    // There is one already only if this runs twice.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Up(args) => up::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Ci(args) => ci::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Connect(command) => connect::run(&command),
+    }
 }

@@ -45,6 +45,13 @@ impl Tools {
         Ok(Self { target: target_folder(&root), root, node })
     }
 
+    /// Finds everything; for when it was ensured before.
+    pub fn find() -> Result<Self> {
+        let root = root();
+        let node = find_node(&root)?;
+        Ok(Self { target: target_folder(&root), root, node })
+    }
+
     /// Runs a Node program of `node_modules`; its output is shown only when it fails.
     pub fn node(&self, program: &[&str], arguments: &[&str]) -> Result<()> {
         let name = program.join(" ");
@@ -95,7 +102,8 @@ fn platform() -> String {
     format!("{os}-{arch}")
 }
 
-fn which(name: &str) -> Option<PathBuf> {
+/// The first program of that name on the path.
+pub fn which(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
+use crate::stamp::Inputs;
 use crate::tools::{self, Tools};
 
 /// How to build.
@@ -61,16 +62,28 @@ pub struct Built {
     pub assets: PathBuf,
 }
 
-/// Builds all three.
+impl Built {
+    /// Where a build of this profile puts everything.
+    pub fn at(tools: &Tools, profile: Profile) -> Self {
+        let out = tools.root.join("build").join(profile.folder());
+        Self {
+            proxy: out.join("proxy/worker.mjs"),
+            panel: out.join("panel/worker.mjs"),
+            assets: out.join("assets"),
+        }
+    }
+}
+
+/// Builds all three; what is up to date is left as it is.
 pub fn build(tools: &Tools, profile: Profile, progress: &Progress) -> Result<Built> {
     progress.step(&format!("building the Workers and the panel's client ({})", profile.folder()));
     cargo(tools, profile)?;
     let out = tools.root.join("build").join(profile.folder());
-    let proxy = worker(tools, profile, "proxy_worker", &out.join("proxy"), &["Hub", "Directory"])?;
-    let panel = worker(tools, profile, "panel_worker", &out.join("panel"), &["Room"])?;
-    let assets = crate::assets::build(tools, profile, &out.join("assets"))?;
+    worker(tools, profile, "proxy_worker", &out.join("proxy"), &["Hub", "Directory"])?;
+    worker(tools, profile, "panel_worker", &out.join("panel"), &["Room"])?;
+    crate::assets::build(tools, profile, &out.join("assets"))?;
     progress.done();
-    Ok(Built { proxy, panel, assets })
+    Ok(Built::at(tools, profile))
 }
 
 fn cargo(tools: &Tools, profile: Profile) -> Result<()> {
@@ -91,7 +104,12 @@ pub fn module(tools: &Tools, profile: Profile, name: &str) -> PathBuf {
     tools.target.join("wasm32-unknown-unknown").join(profile.cargo()).join(format!("{name}.wasm"))
 }
 
-fn worker(tools: &Tools, profile: Profile, name: &str, out: &Path, objects: &[&str]) -> Result<PathBuf> {
+fn worker(tools: &Tools, profile: Profile, name: &str, out: &Path, objects: &[&str]) -> Result<()> {
+    let stamp = recipe(tools)?.file(&module(tools, profile, name))?.stamp(out);
+    if stamp.fits() {
+        return Ok(());
+    }
+    stamp.clear();
     let bindings = out.join("bindings");
     let _ = fs::remove_dir_all(out);
     fs::create_dir_all(&bindings)?;
@@ -116,7 +134,12 @@ fn worker(tools: &Tools, profile: Profile, name: &str, out: &Path, objects: &[&s
         ],
     )?;
     fs::remove_dir_all(&bindings)?;
-    Ok(entry)
+    stamp.set()
+}
+
+/// What every step depends on beside its own inputs: this recipe and the tools' versions.
+pub fn recipe(tools: &Tools) -> Result<Inputs> {
+    Inputs::default().bytes(include_bytes!("wasm.rs")).file(&tools.root.join("package-lock.json"))
 }
 
 /// The module that workerd loads: it makes the instance and hands out what Rust exports.

@@ -1,6 +1,6 @@
 // Runs both Workers in one workerd, with KV, D1 and Durable Objects kept in a folder.
 //
-// In: one JSON line on stdin, `{proxy, panel, ports, persist, migrations}`. Out: one JSON line when ready.
+// In: one JSON line on stdin, `{proxy, panel, ports, persist, migrations}`. Out: one JSON line when ready, with workerd's pid.
 // It ends when stdin closes, and with code 75 when workerd died, so that whoever started it can start it again.
 
 import childProcess from "node:child_process";
@@ -22,7 +22,17 @@ childProcess.spawn = (...parameters) => {
 syncBuiltinESMExports();
 const { Miniflare, Log, LogLevel } = await import("miniflare");
 
+let miniflare;
 const lines = readline.createInterface({ input: process.stdin });
+lines.once("close", () => {
+  if (!workerd) process.exit(0);
+  // `dispose` ends workerd but may wait for ever for what clients hold open, so workerd's own end decides.
+  workerd.removeAllListeners("exit");
+  workerd.once("exit", () => process.exit(0));
+  setTimeout(() => workerd.kill("SIGKILL"), 3_000).unref();
+  miniflare.dispose().catch(() => workerd.kill("SIGKILL"));
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {}); // the caller decides, by closing stdin
 const config = JSON.parse(await new Promise((resolve) => lines.once("line", resolve)));
 
 const common = {
@@ -42,7 +52,7 @@ const worker = (name, part) => ({
   bindings: part.vars,
 });
 
-const miniflare = new Miniflare({
+miniflare = new Miniflare({
   host: "127.0.0.1",
   port: config.ports.panel,
   log: new Log(LogLevel.ERROR),
@@ -89,12 +99,10 @@ process.stdout.write(
   `${JSON.stringify({ panel: `http://127.0.0.1:${config.ports.panel}`, proxy: proxy.origin, workerdPid: workerd.pid })}\n`,
 );
 
-lines.on("close", async () => {
-  workerd.removeAllListeners("exit");
-  await miniflare.dispose();
-  process.exit(0);
-});
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {}); // the caller decides, by closing stdin
+// Miniflare does not run cron triggers by itself.
+const panel = await miniflare.getWorker("panel");
+const cron = () => panel.scheduled({ cron: "* * * * *" }).catch((error) => console.error("scheduled:", error));
+setInterval(cron, 60_000).unref();
 
 /** Applies what is new in the migrations folder, with the same book-keeping table as wrangler's. */
 async function migrate(database) {

@@ -3,6 +3,7 @@
 //! Each post waits in its own request, so an object with unstored lines never hibernates.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -17,6 +18,9 @@ use worker_shell::failure::{Answer, Failure};
 use super::{Place, Room, chunk, viewer};
 use crate::api::logs::settings;
 
+/// How long a line waits for those before it, in ms.
+const HOLE_MS: u64 = 1_500;
+
 /// What a life of the Room remembers.
 #[derive(Default)]
 pub struct Buffer {
@@ -25,6 +29,8 @@ pub struct Buffer {
     /// Everything up to here is in D1.
     stored: Cell<u64>,
     waiting: RefCell<Vec<LogLine>>,
+    /// Lines whose predecessors have not come yet.
+    early: RefCell<BTreeMap<u64, LogLine>>,
     sleepers: RefCell<Vec<oneshot::Sender<()>>>,
     last_flush: Cell<Timestamp>,
     /// One write to D1 at a time, in order.
@@ -47,20 +53,51 @@ impl Room {
     /// Takes lines: drops what it has, shows the rest to viewers at once, answers when they are stored.
     pub(super) async fn append(&self, place: Place, lines: Vec<LogLine>) -> Answer<LogAnswer> {
         self.load(place).await?;
-        let received = self.buffer.received.get().unwrap_or(0);
-        let fresh: Vec<LogLine> = lines.into_iter().filter(|line| line.seq > received).collect();
-        if let Some(last) = fresh.last() {
-            self.buffer.received.set(Some(last.seq));
-            viewer::show(&self.state, &fresh)?;
-            self.buffer.waiting.borrow_mut().extend(fresh);
-        }
-        let wanted = self.buffer.received.get().unwrap_or(0);
+        let wanted = lines.last().map_or(0, |line| line.seq);
+        self.buffer.early.borrow_mut().extend(lines.into_iter().map(|line| (line.seq, line)));
+        self.take_early()?;
         let flush_ms = self.flush_ms()?;
-        self.wait_for_turn(wanted, flush_ms).await;
+        let ahead = self.buffer.received.get().unwrap_or(0) < wanted;
+        self.wait_for_turn(wanted, if ahead { flush_ms.max(HOLE_MS) } else { flush_ms }, ahead).await;
+        if self.buffer.received.get().unwrap_or(0) < wanted {
+            self.accept_hole()?;
+        }
         if self.buffer.stored.get() < wanted {
             self.flush(place).await?;
         }
         Ok(LogAnswer { up_to: self.buffer.stored.get(), flush_ms })
+    }
+
+    /// Takes what now follows without a hole. Posts that are on their way at once may overtake each other.
+    fn take_early(&self) -> Answer<()> {
+        let mut fresh = Vec::new();
+        {
+            let mut early = self.buffer.early.borrow_mut();
+            let mut received = self.buffer.received.get().unwrap_or(0);
+            while let Some(entry) = early.first_entry().filter(|entry| *entry.key() <= received + 1) {
+                let line = entry.remove();
+                if line.seq == received + 1 {
+                    received = line.seq;
+                    fresh.push(line);
+                }
+            }
+            self.buffer.received.set(Some(received));
+        }
+        if !fresh.is_empty() {
+            viewer::show(&self.state, &fresh)?;
+            self.buffer.waiting.borrow_mut().extend(fresh);
+        }
+        Ok(())
+    }
+
+    /// What is missing did not come: the rest is taken, and viewers are told of the gap.
+    fn accept_hole(&self) -> Answer<()> {
+        let first = self.buffer.early.borrow().first_key_value().map(|(seq, _)| *seq);
+        if let Some(first) = first {
+            self.buffer.received.set(Some(first.saturating_sub(1)));
+            self.take_early()?;
+        }
+        Ok(())
     }
 
     /// Reads from D1 what was stored before this life of the Room.
@@ -83,9 +120,9 @@ impl Room {
     }
 
     /// Sleeps until the next flush is due, or somebody else has stored up to `wanted`.
-    async fn wait_for_turn(&self, wanted: u64, flush_ms: u64) {
-        let due = self.buffer.last_flush.get().plus_millis(i64::try_from(flush_ms).unwrap_or(i64::MAX));
-        let wait = due.since(clock::now());
+    async fn wait_for_turn(&self, wanted: u64, flush_ms: u64, ahead: bool) {
+        let from = if ahead { clock::now() } else { self.buffer.last_flush.get() };
+        let wait = from.plus_millis(i64::try_from(flush_ms).unwrap_or(i64::MAX)).since(clock::now());
         if wait <= 0 || self.buffer.stored.get() >= wanted {
             return;
         }

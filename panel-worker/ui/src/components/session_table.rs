@@ -79,12 +79,12 @@ fn SessionRow(record: Signal<SessionRecord>) -> impl IntoView {
                     <span class="title">{move || record.with(title)}</span>
                 </a>
             </td>
-            <td role="cell" class="c-executor" data-label="Executor">{executor}</td>
-            <td role="cell" class="c-worker" data-label="Worker">{worker}</td>
-            <td role="cell" class="c-branch mono" data-label="Branch" title=branch>{branch}</td>
-            <td role="cell" class="c-duration end" data-label="Duration"><Elapsed record /></td>
-            <td role="cell" class="c-cost end num" data-label="Cost">{cost}</td>
-            <td role="cell" class="c-started end" data-label="Started">
+            <td role="cell" class="c-executor" title=executor>{executor}</td>
+            <td role="cell" class="c-worker">{worker}</td>
+            <td role="cell" class="c-branch mono" title=branch>{branch}</td>
+            <td role="cell" class="c-duration end"><Elapsed record /></td>
+            <td role="cell" class="c-cost end num">{cost}</td>
+            <td role="cell" class="c-started end">
                 <Ago at=Signal::derive(move || record.with(|r| r.started_at.unwrap_or(r.created_at))) />
             </td>
         </tr>

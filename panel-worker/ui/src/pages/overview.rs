@@ -175,53 +175,56 @@ fn Numbers(numbers: Memo<api::Overview>) -> impl IntoView {
         Memo::new(move |_| numbers.with(read)).into()
     };
     view! {
-        <section aria-label="Numbers of the last 24 hours">
-            <dl class="tiles">
-                <Tile
-                    name="Workers online"
-                    value=text(|n| format!("{} / {}", n.workers_online, n.workers_known))
-                    note=text(|n| {
-                        match (n.workers_online, n.workers_known) {
-                            (_, 0) => "none known yet".to_owned(),
-                            (0, _) => "new work is queued".to_owned(),
-                            _ => "connected now".to_owned(),
-                        }
-                    })
-                />
-                <Tile
-                    name="Active sessions"
-                    value=text(|n| format::count(n.sessions_active.into()))
-                    note=text(|n| {
-                        if n.sessions_waiting == 0 {
-                            "none waits for you".to_owned()
-                        } else {
-                            format!("{} waiting for you", n.sessions_waiting)
-                        }
-                    })
-                />
-                <Tile
-                    name="Completed, 24 h"
-                    value=text(|n| format::count(n.completed_day.into()))
-                    note=text(|n| {
-                        format::per_cent(n.completed_day, n.failed_day)
-                            .map_or_else(|| "none ended yet".to_owned(), |rate| format!("{rate} % success"))
-                    })
-                />
-                <Tile
-                    name="Failed, 24 h"
-                    value=text(|n| format::count(n.failed_day.into()))
-                    note=text(|n| {
-                        format!("of {} ended", format::count(i64::from(n.completed_day) + i64::from(n.failed_day)))
-                    })
-                />
-                <Tile
-                    name="Cost, 24 h"
-                    value=text(|n| MicroUsd(n.list_cost_day_micro_usd).to_string())
-                    note=text(|_| "list price".to_owned())
-                />
-            </dl>
-        </section>
-    }
+            <section aria-label="Numbers of the last 24 hours">
+                <dl class="tiles">
+                    <Tile
+                        name="Workers online"
+                        value=text(|n| format!("{} / {}", n.workers_online, n.workers_known))
+                        note=text(|n| {
+                            match (n.workers_online, n.workers_known) {
+                                (_, 0) => "none known yet".to_owned(),
+                                (0, _) => "new work is queued".to_owned(),
+                                _ => "connected now".to_owned(),
+                            }
+                        })
+                    />
+                    <Tile
+                        name="Active sessions"
+                        value=text(|n| format::count(n.sessions_active.into()))
+                        note=text(|n| {
+                            if n.sessions_waiting == 0 {
+                                "none waits for you".to_owned()
+                            } else {
+                                format!("{} waiting for you", n.sessions_waiting)
+                            }
+                        })
+                    />
+                    <Tile
+                        name="Completed, 24 h"
+                        value=text(|n| format::count(n.completed_day.into()))
+                        note=text(|n| {
+                            format::per_cent(n.completed_day, n.failed_day)
+                                .map_or_else(|| "none ended yet".to_owned(), |rate| format!("{rate} % success"))
+                        })
+                    />
+                    <Tile
+                        name="Failed, 24 h"
+                        value=text(|n| format::count(n.failed_day.into()))
+                        note=text(|n| {
+                            format!("of {} ended", format::count(i64::from(n.completed_day) + i64::from(n.failed_day)))
+                        })
+                    />
+                    <Tile
+                        name="Cost, 24 h"
+                        value=text(|n| match n.list_cost_day_micro_usd {
+    0 => "$0".to_owned(),
+    cost => MicroUsd(cost).to_string(),
+    })
+                        note=text(|_| "list price".to_owned())
+                    />
+                </dl>
+            </section>
+        }
 }
 
 #[component]

@@ -1,0 +1,113 @@
+//! The outbox's rows: effects on the outside, in order, each kept until it has happened.
+
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use shared::id::{AgentSessionId, FencingToken, SessionKey};
+use shared::linear::activity::ActivityContent;
+use shared::session::{NewSession, SessionUpdate};
+use uuid::Uuid;
+
+use super::{Journal, JournalError, from_json, json};
+
+/// Effects of one lane of one session happen one after the other; lanes do not wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// What people read in Linear.
+    Linear,
+    /// What the panel records.
+    Panel,
+}
+
+impl Lane {
+    /// Both lanes.
+    pub const ALL: [Self; 2] = [Self::Linear, Self::Panel];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Panel => "panel",
+        }
+    }
+}
+
+/// Something that shall happen on the outside, once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// An activity in Linear; its id makes a repeat harmless.
+    Activity {
+        /// Chosen by us.
+        id: Uuid,
+        /// What it says.
+        content: ActivityContent,
+        /// The next one replaces it.
+        ephemeral: bool,
+    },
+    /// The lease is shown to the panel and the session recorded there; idempotent by agent session.
+    OpenSession {
+        /// The lease's key.
+        session_key: SessionKey,
+        /// Its token.
+        token: FencingToken,
+        /// The record.
+        session: Box<NewSession>,
+    },
+    /// The record changes; saying it twice changes nothing more.
+    UpdateSession(Box<SessionUpdate>),
+}
+
+impl Effect {
+    /// The lane that it belongs to.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Activity { .. } => Lane::Linear,
+            Self::OpenSession { .. } | Self::UpdateSession(_) => Lane::Panel,
+        }
+    }
+}
+
+impl Journal {
+    /// Writes an effect down; it happens later.
+    pub async fn add_effect(&self, session: &AgentSessionId, effect: Effect) -> Result<(), JournalError> {
+        let session = session.0.clone();
+        self.write(move |db| {
+            db.execute(
+                "INSERT INTO outbox (session, lane, effect) VALUES (?1, ?2, ?3)",
+                params![session, effect.lane().as_str(), json(&effect)?],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// The oldest open effect of a lane.
+    pub async fn next_effect(
+        &self,
+        session: &AgentSessionId,
+        lane: Lane,
+    ) -> Result<Option<(i64, Effect)>, JournalError> {
+        let session = session.0.clone();
+        self.write(move |db| {
+            let mut query = db.prepare(
+                "SELECT id, effect FROM outbox WHERE session = ?1 AND lane = ?2 AND state = 'open' ORDER BY id LIMIT 1",
+            )?;
+            let mut rows = query.query(params![session, lane.as_str()])?;
+            match rows.next()? {
+                Some(row) => Ok(Some((row.get(0)?, from_json(&row.get::<_, String>(1)?)?))),
+                None => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// An effect has happened.
+    pub async fn effect_done(&self, id: i64) -> Result<(), JournalError> {
+        self.write(move |db| db.execute("DELETE FROM outbox WHERE id = ?1", [id]).map(|_| ())).await
+    }
+
+    /// An effect cannot happen; it is kept for whoever asks why.
+    pub async fn effect_failed(&self, id: i64) -> Result<(), JournalError> {
+        self.write(move |db| db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?1", [id]).map(|_| ()))
+            .await
+    }
+}

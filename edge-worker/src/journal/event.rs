@@ -1,0 +1,139 @@
+//! Events that were taken: written before they are accepted, done when their turn's effects have left.
+
+use rusqlite::{OptionalExtension, params};
+use shared::event::Event;
+use shared::id::{FencingToken, Seq, SessionKey};
+
+use super::{Journal, JournalError, from_json, json};
+
+/// An event as it was offered.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The hub's number.
+    pub seq: Seq,
+    /// What leases it.
+    pub session_key: SessionKey,
+    /// The token under which it was offered last.
+    pub token: FencingToken,
+    /// The proxy has posted the first thought.
+    pub first_thought: bool,
+    /// The session moved here.
+    pub takeover: bool,
+    /// The event.
+    pub event: Event,
+}
+
+/// What the journal knew of an event when it was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: it is new and written now.
+    New,
+    /// It is here and not done; its token was renewed.
+    Open,
+    /// It is done.
+    Done,
+}
+
+impl Journal {
+    /// Writes an offer down. The same event again changes only its token.
+    pub async fn take(&self, taken: Taken) -> Result<Known, JournalError> {
+        self.write(move |db| {
+            let seq = taken.seq.0;
+            let state: Option<String> =
+                db.query_row("SELECT state FROM events WHERE seq = ?1", [seq], |row| row.get(0)).optional()?;
+            if let Some(state) = state {
+                db.execute("UPDATE events SET token = ?2 WHERE seq = ?1", params![seq, taken.token.0])?;
+                return Ok(if state == "done" { Known::Done } else { Known::Open });
+            }
+            db.execute(
+                "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
+                params![seq, taken.session_key.as_str(), taken.token.0, taken.first_thought, taken.takeover, json(&taken.event)?],
+            )?;
+            Ok(Known::New)
+        })
+        .await
+    }
+
+    /// Events that are not done, in the hub's order.
+    pub async fn open_events(&self) -> Result<Vec<Taken>, JournalError> {
+        self.write(|db| {
+            let mut query = db.prepare(
+                "SELECT seq, session_key, token, first_thought, takeover, event FROM events WHERE state = 'open' ORDER BY seq",
+            )?;
+            let rows = query.query_map([], |row| {
+                Ok(Taken {
+                    seq: Seq(row.get(0)?),
+                    session_key: SessionKey(row.get(1)?),
+                    token: FencingToken(row.get(2)?),
+                    first_thought: row.get(3)?,
+                    takeover: row.get(4)?,
+                    event: from_json(&row.get::<_, String>(5)?)?,
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Marks events as done.
+    pub async fn finish(&self, seqs: Vec<Seq>) -> Result<(), JournalError> {
+        self.close(seqs, "done").await
+    }
+
+    /// Marks events as given up here: the hub has moved or cancelled them.
+    pub async fn give_up(&self, seqs: Vec<Seq>) -> Result<(), JournalError> {
+        self.close(seqs, "given_up").await
+    }
+
+    async fn close(&self, seqs: Vec<Seq>, state: &'static str) -> Result<(), JournalError> {
+        self.write(move |db| {
+            for seq in seqs {
+                db.execute(
+                    "UPDATE events SET state = ?2 WHERE seq = ?1 AND state = 'open'",
+                    params![seq.0, state],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Done events that the hub has not confirmed.
+    pub async fn unconfirmed(&self) -> Result<Vec<(Seq, FencingToken)>, JournalError> {
+        self.write(|db| {
+            let mut query =
+                db.prepare("SELECT seq, token FROM events WHERE state = 'done' AND acked = 0 ORDER BY seq")?;
+            let rows = query.query_map([], |row| Ok((Seq(row.get(0)?), FencingToken(row.get(1)?))))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// The hub has confirmed that these are done.
+    pub async fn confirm(&self, seqs: Vec<Seq>) -> Result<(), JournalError> {
+        self.write(move |db| {
+            for seq in seqs {
+                db.execute("UPDATE events SET acked = 1 WHERE seq = ?1 AND state = 'done'", [seq.0])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Of these events, the ones that are not in the journal.
+    pub async fn missing(&self, seqs: Vec<Seq>) -> Result<Vec<Seq>, JournalError> {
+        self.write(move |db| {
+            let mut missing = Vec::new();
+            for seq in seqs {
+                let known: Option<u64> = db
+                    .query_row("SELECT seq FROM events WHERE seq = ?1", [seq.0], |row| row.get(0))
+                    .optional()?;
+                if known.is_none() {
+                    missing.push(seq);
+                }
+            }
+            Ok(missing)
+        })
+        .await
+    }
+}

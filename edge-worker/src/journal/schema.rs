@@ -1,0 +1,70 @@
+//! The journal's tables, with a version in `user_version`. Migrations only add.
+
+use rusqlite::{Connection, OptionalExtension};
+use shared::id::WorkerId;
+
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE worker (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL);
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        session_key TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        acked INTEGER NOT NULL DEFAULT 0,
+        first_thought INTEGER NOT NULL,
+        takeover INTEGER NOT NULL,
+        event TEXT NOT NULL);
+    CREATE INDEX events_open ON events (state, seq);
+    CREATE TABLE sessions (
+        agent_session_id TEXT PRIMARY KEY,
+        session_key TEXT NOT NULL,
+        panel_id TEXT,
+        next_line INTEGER NOT NULL DEFAULT 1,
+        lines_stored INTEGER NOT NULL DEFAULT 0,
+        conversation TEXT,
+        branch TEXT,
+        worktree TEXT,
+        spent_micro_usd INTEGER NOT NULL DEFAULT 0,
+        open_run TEXT);
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        session TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        effect TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'open');
+    CREATE INDEX outbox_open ON outbox (session, lane, id) WHERE state = 'open';
+    CREATE TABLE lines (
+        session TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        line TEXT NOT NULL,
+        PRIMARY KEY (session, seq)) WITHOUT ROWID;
+"];
+
+/// Brings the tables to this build's version; `Some(version)` when the file is of a newer one.
+pub fn migrate(connection: &mut Connection) -> rusqlite::Result<Option<u32>> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version as usize > MIGRATIONS.len() {
+        return Ok(Some(version));
+    }
+    for (index, statements) in MIGRATIONS.iter().enumerate().skip(version as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(statements)?;
+        transaction.pragma_update(None, "user_version", index as u32 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(None)
+}
+
+/// The id in the file, or `fresh`, written down.
+pub fn worker_id(connection: &Connection, fresh: WorkerId) -> rusqlite::Result<WorkerId> {
+    let known: Option<String> =
+        connection.query_row("SELECT id FROM worker", [], |row| row.get(0)).optional()?;
+    if let Some(id) = known.and_then(|text| text.parse().ok()) {
+        return Ok(id);
+    }
+    connection.execute("INSERT INTO worker (only_row, id) VALUES (1, ?1)", [fresh.to_string()])?;
+    Ok(fresh)
+}

@@ -1,0 +1,113 @@
+//! What is remembered of a session: where its work is, how its conversation is resumed, what it has spent.
+
+use rusqlite::{OptionalExtension, params};
+use shared::id::{AgentSessionId, RunId, SessionId, SessionKey};
+use shared::money::MicroUsd;
+
+use super::{Journal, JournalError};
+
+/// A session's row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The panel's id, once it gave one.
+    pub panel_id: Option<SessionId>,
+    /// The executor's conversation, by which it is resumed.
+    pub conversation: Option<String>,
+    /// The list cost of all runs so far: what a resumed conversation reports on top.
+    pub spent: MicroUsd,
+    /// A run that had begun and was not seen to end.
+    pub open_run: Option<RunId>,
+}
+
+impl Journal {
+    /// The session's row, made when missing.
+    pub async fn session(&self, id: &AgentSessionId, key: &SessionKey) -> Result<Remembered, JournalError> {
+        let (id, key) = (id.0.clone(), key.0.clone());
+        self.write(move |db| {
+            db.execute(
+                "INSERT INTO sessions (agent_session_id, session_key) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                params![id, key],
+            )?;
+            db.query_row(
+                "SELECT panel_id, conversation, spent_micro_usd, open_run FROM sessions WHERE agent_session_id = ?1",
+                [id],
+                |row| {
+                    let parse = |text: Option<String>| text.and_then(|text| text.parse().ok());
+                    Ok(Remembered {
+                        panel_id: parse(row.get(0)?),
+                        conversation: row.get(1)?,
+                        spent: MicroUsd(row.get(2)?),
+                        open_run: row.get::<_, Option<String>>(3)?.and_then(|text| text.parse().ok()),
+                    })
+                },
+            )
+        })
+        .await
+    }
+
+    /// The panel has a record of it; its next line has this number there.
+    pub async fn set_panel_id(
+        &self,
+        id: &AgentSessionId,
+        panel_id: SessionId,
+        next_seq: u64,
+    ) -> Result<(), JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            // Lines are numbered here; the panel's number only matters to a journal that is new.
+            db.execute(
+                "UPDATE sessions SET panel_id = ?2, next_line = max(next_line, ?3), lines_stored = max(lines_stored, ?3 - 1) WHERE agent_session_id = ?1",
+                params![id, panel_id.to_string(), next_seq],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// The panel's id of a session.
+    pub async fn panel_id(&self, id: &AgentSessionId) -> Result<Option<SessionId>, JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            let text: Option<Option<String>> = db
+                .query_row("SELECT panel_id FROM sessions WHERE agent_session_id = ?1", [id], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            Ok(text.flatten().and_then(|text| text.parse().ok()))
+        })
+        .await
+    }
+
+    /// A run begins: written before its process starts.
+    pub async fn run_begins(
+        &self,
+        id: &AgentSessionId,
+        run: RunId,
+        conversation: String,
+        worktree: String,
+        branch: String,
+    ) -> Result<(), JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            db.execute(
+                "UPDATE sessions SET open_run = ?2, conversation = ?3, worktree = ?4, branch = ?5 WHERE agent_session_id = ?1",
+                params![id, run.to_string(), conversation, worktree, branch],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// A run ended, and this is what it cost.
+    pub async fn run_ends(&self, id: &AgentSessionId, cost: MicroUsd) -> Result<(), JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            db.execute(
+                "UPDATE sessions SET open_run = NULL, spent_micro_usd = spent_micro_usd + ?2 WHERE agent_session_id = ?1",
+                params![id, cost.0],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+}

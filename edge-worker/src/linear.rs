@@ -1,0 +1,111 @@
+//! Linear as the edge sees it: our typed documents over HTTP, with the token that the proxy hands out.
+
+use std::sync::Arc;
+
+use graphql_client::GraphQLQuery;
+use shared::linear::activity::NewActivity;
+use shared::linear::answer::{self, LinearError, RateLimit, Retry};
+use shared::linear::operations::{self, AgentActivityCreate};
+use shared::linear::request;
+use shared::worker::AccessToken;
+use tokio::sync::Mutex;
+
+use crate::http::{HttpError, unreachable};
+use crate::proxy::client::ProxyClient;
+
+/// Why a call to Linear did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no token.
+    #[error("no Linear token from the proxy")]
+    Token(#[source] HttpError),
+    /// No answer came.
+    #[error(transparent)]
+    Transport(HttpError),
+    /// Linear refused.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
+    /// The variables cannot be written as JSON.
+    #[error("the variables cannot be written as JSON")]
+    Variables(#[from] serde_json::Error),
+}
+
+impl CallError {
+    /// What to do about it.
+    pub fn retry(&self, now_ms: i64) -> Retry {
+        match self {
+            Self::Linear(error) => error.retry(now_ms),
+            Self::Transport(_) => Retry::BackOff,
+            Self::Token(error) if error.is_passing() => Retry::BackOff,
+            Self::Token(_) | Self::Variables(_) => Retry::Never,
+        }
+    }
+}
+
+/// Speaks to Linear. Clones share the token.
+#[derive(Clone)]
+pub struct LinearClient {
+    http: reqwest::Client,
+    proxy: ProxyClient,
+    token: Arc<Mutex<Option<AccessToken>>>,
+}
+
+impl LinearClient {
+    /// A client that asks `proxy` for its token.
+    pub fn new(http: reqwest::Client, proxy: ProxyClient) -> Self {
+        Self { http, proxy, token: Arc::default() }
+    }
+
+    /// Runs one of our operations; a token that has run out is fetched anew, once.
+    pub async fn call<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Q::ResponseData, CallError> {
+        let body = request::body::<Q>(variables)?;
+        match self.send::<Q>(&body).await {
+            Err(CallError::Linear(error)) if matches!(error.retry(0), Retry::Reauthenticate) => {
+                *self.token.lock().await = None;
+                self.send::<Q>(&body).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn send<Q: GraphQLQuery>(&self, body: &str) -> Result<Q::ResponseData, CallError> {
+        let token = self.token().await?;
+        let url = token.api_url.as_deref().unwrap_or(request::ENDPOINT);
+        let request = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .header("authorization", &token.authorization)
+            .body(body.to_owned());
+        let response = request.send().await.map_err(|error| CallError::Transport(unreachable(error)))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let limit = RateLimit::from_headers(|name| headers.get(name)?.to_str().ok().map(str::to_owned));
+        let bytes = response.bytes().await.map_err(|error| CallError::Transport(unreachable(error)))?;
+        Ok(answer::read::<Q>(status, &limit, &bytes)?)
+    }
+
+    async fn token(&self) -> Result<AccessToken, CallError> {
+        let mut held = self.token.lock().await;
+        if let Some(token) = held.as_ref() {
+            return Ok(token.clone());
+        }
+        let token = self.proxy.linear_token().await.map_err(CallError::Token)?;
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Posts an activity. "Exists already" is success.
+    pub async fn post(&self, activity: &NewActivity) -> Result<(), CallError> {
+        match self.call::<AgentActivityCreate>(activity.variables()?).await {
+            Ok(_) => Ok(()),
+            Err(CallError::Linear(error)) if matches!(error.retry(0), Retry::Done) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The issue as Linear has it; the webhook lacks the branch name.
+    pub async fn issue(&self, id: &str) -> Result<operations::issue::ResponseData, CallError> {
+        self.call::<operations::Issue>(operations::issue::Variables { id: id.to_owned() }).await
+    }
+}

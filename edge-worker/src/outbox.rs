@@ -1,0 +1,127 @@
+//! Effects on the outside: written to the journal first, then made to happen, in order, until they have.
+//!
+//! Each session has its two lanes and its log lines, each pumped by a task of its own, so a panel that is away
+//! does not keep people in Linear waiting. What Linear or the panel refuses for good is told once and kept as
+//! failed. What a lost lease leaves behind is not posted: dropping the [`Outbox`] ends the pumps.
+
+mod lines;
+mod pump;
+
+use std::sync::Arc;
+
+use shared::id::{AgentSessionId, FencingToken};
+use shared::log_line::LogLine;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::journal::effect::{Effect, Lane};
+use crate::journal::{Journal, JournalError};
+use crate::linear::LinearClient;
+use crate::panel::PanelClient;
+
+/// Whom effects go to.
+#[derive(Clone)]
+pub struct Outside {
+    /// Linear.
+    pub linear: LinearClient,
+    /// The panel, where there is one.
+    pub panel: Option<PanelClient>,
+}
+
+/// The outbox of one session, pumping while it lives.
+pub struct Outbox {
+    journal: Journal,
+    session: AgentSessionId,
+    wake: Arc<Notify>,
+    idle: Vec<watch::Receiver<bool>>,
+    lost: watch::Receiver<bool>,
+    has_panel: bool,
+    _pumps: JoinSet<()>,
+}
+
+impl Outbox {
+    /// Begins to pump what the journal holds for a session.
+    pub fn open(journal: Journal, outside: Outside, session: AgentSessionId, token: FencingToken) -> Self {
+        let wake = Arc::new(Notify::new());
+        let (lost_sender, lost) = watch::channel(false);
+        let lost_sender = Arc::new(lost_sender);
+        let mut pumps = JoinSet::new();
+        let mut idle = Vec::new();
+        let has_panel = outside.panel.is_some();
+        let shared = pump::Pump {
+            journal: journal.clone(),
+            outside,
+            session: session.clone(),
+            token,
+            wake: Arc::clone(&wake),
+            lost: lost_sender,
+        };
+        for lane in Lane::ALL {
+            let (sender, receiver) = watch::channel(false);
+            idle.push(receiver);
+            pumps.spawn(pump::run_lane(shared.clone(), lane, sender));
+        }
+        if has_panel {
+            let (sender, receiver) = watch::channel(false);
+            idle.push(receiver);
+            pumps.spawn(lines::run(shared, sender));
+        }
+        Self { journal, session, wake, idle, lost, has_panel, _pumps: pumps }
+    }
+
+    /// Writes an effect down; it happens soon.
+    pub async fn add(&mut self, effect: Effect) -> Result<(), JournalError> {
+        if effect.lane() == Lane::Panel && !self.has_panel {
+            return Ok(());
+        }
+        self.journal.add_effect(&self.session, effect).await?;
+        self.stir();
+        Ok(())
+    }
+
+    /// Writes lines down; returns the number of the last one.
+    pub async fn add_lines(&mut self, lines: Vec<LogLine>) -> Result<u64, JournalError> {
+        let last = self.journal.add_lines(&self.session, lines).await?;
+        self.stir();
+        Ok(last)
+    }
+
+    fn stir(&mut self) {
+        for idle in &mut self.idle {
+            idle.mark_unchanged();
+        }
+        self.wake.notify_waiters();
+    }
+
+    /// Waits until everything that was written down has happened. `false`: the lease is lost, and it never will.
+    pub async fn drained(&mut self) -> Result<bool, JournalError> {
+        loop {
+            if *self.lost.borrow() {
+                return Ok(false);
+            }
+            if self.is_empty().await? {
+                return Ok(true);
+            }
+            self.wake.notify_waiters();
+            let mut lost = self.lost.clone();
+            let idle =
+                futures_util::future::select_all(self.idle.iter_mut().map(|idle| Box::pin(idle.changed())));
+            tokio::select! {
+                _ = idle => {}
+                _ = lost.changed() => {}
+                // A pump that is backing off says nothing; looking again now and then costs one read.
+                () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
+            }
+        }
+    }
+
+    async fn is_empty(&self) -> Result<bool, JournalError> {
+        for lane in Lane::ALL {
+            if self.journal.next_effect(&self.session, lane).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        let (stored, last) = self.journal.line_marks(&self.session).await?;
+        Ok(!self.has_panel || stored >= last)
+    }
+}

@@ -1,0 +1,79 @@
+//! The control panel as the edge sees it: leases shown, sessions recorded, lines appended.
+
+use serde::Serialize;
+use shared::api::{NewRepository, Repository};
+use shared::id::{FencingToken, SessionId, SessionKey};
+use shared::log_line::{LeaseShown, LeaseTaken, LogAnswer, LogLine, LogPost};
+use shared::session::{NewSession, SessionRecord, SessionUpdate};
+use shared::worker_key::WorkerKey;
+
+use crate::http::{self, HttpError};
+
+/// Speaks to one panel. Clones share the connection pool.
+#[derive(Clone)]
+pub struct PanelClient {
+    http: reqwest::Client,
+    base: String,
+    key: WorkerKey,
+}
+
+impl PanelClient {
+    /// A client of the panel at `base`.
+    pub fn new(http: reqwest::Client, base: String, key: WorkerKey) -> Self {
+        Self { http, base, key }
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, HttpError> {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        http::fetch(request.bearer_auth(self.key.reveal()).json(body)).await
+    }
+
+    /// `PUT /api/leases/:key`: from here on the panel refuses older tokens.
+    pub async fn show_lease(&self, key: &SessionKey, token: FencingToken) -> Result<LeaseTaken, HttpError> {
+        // Keys are Linear's UUIDs; anything else is escaped, so it cannot leave its place in the path.
+        let escaped: String = key.as_str().bytes().map(escape).collect();
+        self.call(reqwest::Method::PUT, &format!("/api/leases/{escaped}"), &LeaseShown { token }).await
+    }
+
+    /// `POST /api/sessions`, idempotent by agent session.
+    pub async fn create_session(&self, session: &NewSession) -> Result<SessionRecord, HttpError> {
+        self.call(reqwest::Method::POST, "/api/sessions", session).await
+    }
+
+    /// `PATCH /api/sessions/:id`.
+    pub async fn update_session(
+        &self,
+        id: SessionId,
+        update: &SessionUpdate,
+    ) -> Result<SessionRecord, HttpError> {
+        self.call(reqwest::Method::PATCH, &format!("/api/sessions/{id}"), update).await
+    }
+
+    /// `POST /api/sessions/:id/logs`; answered once the lines are stored.
+    pub async fn append_lines(
+        &self,
+        id: SessionId,
+        token: FencingToken,
+        lines: Vec<LogLine>,
+    ) -> Result<LogAnswer, HttpError> {
+        self.call(reqwest::Method::POST, &format!("/api/sessions/{id}/logs"), &LogPost { token, lines }).await
+    }
+
+    /// `POST /api/repositories`, idempotent by remote or name.
+    pub async fn add_repository(&self, repository: &NewRepository) -> Result<Repository, HttpError> {
+        self.call(reqwest::Method::POST, "/api/repositories", repository).await
+    }
+}
+
+fn escape(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}

@@ -1,0 +1,310 @@
+//! One session key's work, one event after the other (invariant E2: one live run per issue).
+//!
+//! A task per session key: it takes events in the hub's order, feeds a follow-up into the running turn or
+//! begins a new one, and reports each event as done when its turn has ended and its effects have left. Parts:
+//! [`prompt`] (what the agent is told), [`workplace`] (where it works), [`turn`] (one go of the executor),
+//! [`answer`] (what people read). It never posts under a lease that is lost.
+
+pub mod answer;
+pub mod prompt;
+mod turn;
+mod workplace;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use shared::activity_id::{Step, activity_id};
+use shared::event::{AgentSession, EventBody};
+use shared::id::{FencingToken, Seq, SessionKey};
+use shared::linear::activity::ActivityContent;
+use shared::session::SessionState;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::{error, info, warn};
+
+use crate::config::Config;
+use crate::executor::{Executor, Run};
+use crate::journal::effect::Effect;
+use crate::journal::event::Taken;
+use crate::journal::{Journal, JournalError};
+use crate::outbox::{Outbox, Outside};
+use turn::Turn;
+
+/// What every session uses.
+#[derive(Clone)]
+pub struct Means {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The journal.
+    pub journal: Journal,
+    /// Linear and the panel.
+    pub outside: Outside,
+    /// The executor.
+    pub executor: Arc<dyn Executor>,
+    /// Its version, asked once.
+    pub executor_version: Option<String>,
+    /// One permit a run.
+    pub slots: Arc<Semaphore>,
+    /// Tells the worker which events are done.
+    pub done: mpsc::UnboundedSender<Vec<Seq>>,
+    /// Turns true when `cyrus` is to end.
+    pub ending: watch::Receiver<bool>,
+}
+
+/// What a session's task is told.
+#[derive(Debug)]
+pub enum Told {
+    /// An event, in order.
+    Event(Box<Taken>),
+    /// The lease is gone: stop and post nothing.
+    LeaseLost,
+}
+
+/// A session key's task; it ends when nothing is left to do.
+pub async fn run(means: Means, key: SessionKey, mut inbox: mpsc::Receiver<Told>) {
+    let mut task = Task { means, key, outbox: None, backlog: VecDeque::new() };
+    loop {
+        let told = match task.backlog.pop_front() {
+            Some(taken) => Told::Event(Box::new(taken)),
+            None => match inbox.recv().await {
+                Some(told) => told,
+                None => return,
+            },
+        };
+        let outcome = match told {
+            Told::LeaseLost => return,
+            Told::Event(taken) => task.handle(*taken, &mut inbox).await,
+        };
+        match outcome {
+            Ok(Next::GoOn) => {}
+            Ok(Next::End) => return,
+            Err(failure) => {
+                // The event stays open in the journal and goes on at the next start.
+                error!(session_key = %task.key, "the session cannot go on now: {failure:#}");
+                return;
+            }
+        }
+    }
+}
+
+enum Next {
+    GoOn,
+    End,
+}
+
+struct Task {
+    means: Means,
+    key: SessionKey,
+    /// The outbox of the Linear session that spoke last, and that session's id.
+    outbox: Option<(shared::id::AgentSessionId, FencingToken, Outbox)>,
+    /// Events that came too late for the turn that was running.
+    backlog: VecDeque<Taken>,
+}
+
+impl Task {
+    async fn handle(&mut self, taken: Taken, inbox: &mut mpsc::Receiver<Told>) -> anyhow::Result<Next> {
+        let session = taken.event.body.agent_session().clone();
+        info!(session_key = %self.key, seq = %taken.seq, "{}", taken.event.body.kind());
+        match &taken.event.body {
+            EventBody::SessionStopped { .. } => {
+                // Nothing runs here: a stop during a run is taken by the turn itself.
+                self.say_stopped(&taken, &session).await?;
+                self.finish(vec![taken.seq], &session, taken.token).await
+            }
+            EventBody::SessionCreated { .. } | EventBody::SessionPrompted { .. } => {
+                self.work(taken, session, inbox).await
+            }
+        }
+    }
+
+    async fn work(
+        &mut self,
+        taken: Taken,
+        session: AgentSession,
+        inbox: &mut mpsc::Receiver<Told>,
+    ) -> anyhow::Result<Next> {
+        let remembered = self.means.journal.session(&session.id, &self.key).await?;
+        if remembered.open_run.is_none() && !taken.takeover {
+            self.first_thought(&taken, &session).await?;
+        }
+        self.open_record(&taken, &session).await?;
+        let mut ending = self.means.ending.clone();
+        let permit = tokio::select! {
+            permit = Arc::clone(&self.means.slots).acquire_owned() => permit?,
+            () = told_to_end(&mut ending) => return Ok(Next::End),
+        };
+        let started = match Turn::start(&self.means, &taken, &session, &remembered).await {
+            Ok(started) => started,
+            Err(failure) => {
+                warn!(session_key = %self.key, "no run could be started: {failure:#}");
+                self.say_not_started(&taken, &session, &failure).await?;
+                return self.finish(vec![taken.seq], &session, taken.token).await;
+            }
+        };
+        let (mut turn, run) = started;
+        let ended = self.follow(&mut turn, run, inbox, &session).await?;
+        drop(permit);
+        match ended {
+            Ended::Turn => self.finish(turn.seqs().to_vec(), &session, taken.token).await,
+            Ended::Left => Ok(Next::End),
+        }
+    }
+
+    /// Follows a run to its end; follow-ups go into it, a stop ends it.
+    async fn follow(
+        &mut self,
+        turn: &mut Turn,
+        mut run: Run,
+        inbox: &mut mpsc::Receiver<Told>,
+        session: &AgentSession,
+    ) -> anyhow::Result<Ended> {
+        let control = run.control();
+        let mut ending = self.means.ending.clone();
+        self.outbox(session, turn.token()).add(Effect::UpdateSession(Box::new(turn.begun()))).await?;
+        let mut inbox_open = true;
+        loop {
+            tokio::select! {
+                event = run.next_event() => {
+                    let Some(event) = event else { break };
+                    let outbox = self.outbox(session, turn.token());
+                    turn.tell(outbox, session, &event).await?;
+                }
+                told = inbox.recv(), if inbox_open => match told {
+                    None => inbox_open = false,
+                    Some(Told::LeaseLost) => {
+                        control.stop().await;
+                        return Ok(Ended::Left);
+                    }
+                    Some(Told::Event(next)) => {
+                        if !turn.take_in(&control, &next).await {
+                            self.backlog.push_back(*next);
+                        }
+                    }
+                },
+                () = told_to_end(&mut ending) => {
+                    // The event stays open in the journal; the next start resumes the conversation.
+                    control.stop().await;
+                    return Ok(Ended::Left);
+                }
+            }
+        }
+        let outcome = run.wait().await;
+        let outbox = self.outbox(session, turn.token());
+        turn.end(outbox, session, outcome).await?;
+        Ok(Ended::Turn)
+    }
+
+    /// Waits until what was said has left, then tells the hub.
+    async fn finish(
+        &mut self,
+        seqs: Vec<Seq>,
+        session: &AgentSession,
+        token: FencingToken,
+    ) -> anyhow::Result<Next> {
+        let mut ending = self.means.ending.clone();
+        let outbox = self.outbox(session, token);
+        let left = tokio::select! {
+            left = outbox.drained() => left?,
+            () = told_to_end(&mut ending) => return Ok(Next::End),
+        };
+        if !left {
+            self.means.journal.give_up(seqs).await?;
+            return Ok(Next::End);
+        }
+        self.means.journal.finish(seqs.clone()).await?;
+        // Nobody listens any more only when the whole worker ends; the journal tells at the next start.
+        let _ = self.means.done.send(seqs);
+        Ok(Next::GoOn)
+    }
+
+    fn outbox(&mut self, session: &AgentSession, token: FencingToken) -> &mut Outbox {
+        let same = |held: &(shared::id::AgentSessionId, FencingToken, Outbox)| {
+            held.0 == session.id && held.1 == token
+        };
+        let held = self.outbox.take().filter(same).unwrap_or_else(|| {
+            let outbox = Outbox::open(
+                self.means.journal.clone(),
+                self.means.outside.clone(),
+                session.id.clone(),
+                token,
+            );
+            (session.id.clone(), token, outbox)
+        });
+        &mut self.outbox.insert(held).2
+    }
+
+    async fn first_thought(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {
+        let effect = Effect::Activity {
+            id: activity_id(&session.id, taken.seq, Step::FirstThought),
+            content: ActivityContent::Thought { body: answer::first_thought(&taken.event.body) },
+            ephemeral: false,
+        };
+        self.outbox(session, taken.token).add(effect).await
+    }
+
+    async fn open_record(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {
+        let repository = self
+            .means
+            .config
+            .repository_for(taken.event.workspace_id.as_str())
+            .map(|found| found.name.clone());
+        let effect = Effect::OpenSession {
+            session_key: self.key.clone(),
+            token: taken.token,
+            session: Box::new(answer::record(
+                session,
+                &self.key,
+                taken.token,
+                repository,
+                &self.means.config.name,
+            )),
+        };
+        self.outbox(session, taken.token).add(effect).await
+    }
+
+    async fn say_stopped(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {
+        self.means.journal.session(&session.id, &self.key).await?;
+        let effect = Effect::Activity {
+            id: activity_id(&session.id, taken.seq, Step::Final),
+            content: ActivityContent::Response { body: "Stopped. Nothing was running.".to_owned() },
+            ephemeral: false,
+        };
+        self.outbox(session, taken.token).add(effect).await
+    }
+
+    async fn say_not_started(
+        &mut self,
+        taken: &Taken,
+        session: &AgentSession,
+        failure: &anyhow::Error,
+    ) -> Result<(), JournalError> {
+        let reason = format!("{failure:#}");
+        let outbox = self.outbox(session, taken.token);
+        outbox
+            .add(Effect::UpdateSession(Box::new(answer::over(
+                taken.token,
+                SessionState::Failed,
+                Some(reason.clone()),
+            ))))
+            .await?;
+        outbox
+            .add(Effect::Activity {
+                id: activity_id(&session.id, taken.seq, Step::Final),
+                content: ActivityContent::Error { body: answer::not_started(&reason) },
+                ephemeral: false,
+            })
+            .await
+    }
+}
+
+enum Ended {
+    /// The turn is over and said so.
+    Turn,
+    /// The run was left as it is: the lease is lost, or `cyrus` ends.
+    Left,
+}
+
+/// Waits until `cyrus` is to end.
+async fn told_to_end(ending: &mut watch::Receiver<bool>) {
+    // When the sender is gone, so is the worker: that is the same.
+    let _ = ending.wait_for(|ending| *ending).await;
+}

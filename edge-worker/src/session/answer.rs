@@ -1,0 +1,113 @@
+//! What people read in Linear, and what the panel records of a session. Pure text and records.
+
+use shared::event::{AgentSession, EventBody};
+use shared::id::{FencingToken, SessionKey};
+use shared::money::MicroUsd;
+use shared::session::{AgentType, ExecutorType, NewSession, SessionState, SessionUpdate};
+
+use crate::executor::{RunEnd, RunOutcome};
+
+/// The sign of life.
+pub fn first_thought(body: &EventBody) -> String {
+    match body {
+        EventBody::SessionCreated { agent_session, .. } => match &agent_session.issue {
+            Some(issue) => {
+                format!(
+                    "On it. I am reading {} and preparing a worktree.",
+                    issue.identifier.as_deref().unwrap_or("the issue")
+                )
+            }
+            None => "On it. I am preparing a worktree.".to_owned(),
+        },
+        EventBody::SessionPrompted { .. } => "Got it. I am looking at what you wrote.".to_owned(),
+        EventBody::SessionStopped { .. } => "Stopping.".to_owned(),
+    }
+}
+
+/// The panel's record of a session that begins.
+pub fn record(
+    session: &AgentSession,
+    key: &SessionKey,
+    token: FencingToken,
+    repository: Option<String>,
+    worker: &str,
+) -> NewSession {
+    let issue = session.issue.as_ref();
+    NewSession {
+        session_key: key.clone(),
+        token,
+        agent_session_id: Some(session.id.clone()),
+        repository,
+        linear_issue_id: issue.map(|issue| issue.id.0.clone()),
+        linear_issue_identifier: issue.and_then(|issue| issue.identifier.clone()),
+        linear_issue_title: issue.map(|issue| issue.title.clone()),
+        linear_issue_url: issue.and_then(|issue| issue.url.clone()).or_else(|| session.url.clone()),
+        agent_type: AgentType::Builder,
+        executor_type: ExecutorType::Local,
+        worker_name: worker.to_owned(),
+    }
+}
+
+/// The update that ends a session's record.
+pub fn over(token: FencingToken, status: SessionState, error: Option<String>) -> SessionUpdate {
+    SessionUpdate {
+        token,
+        status: Some(status),
+        error_message: error,
+        completed_at: Some(crate::worker::now()),
+        ..SessionUpdate::default()
+    }
+}
+
+/// What is said when no run could be started.
+pub fn not_started(reason: &str) -> String {
+    format!("I could not start: {reason}\n\nWrite here when it is mended, and I try again.")
+}
+
+/// Where a turn's work is to be found.
+pub struct Place<'a> {
+    /// The branch.
+    pub branch: &'a str,
+    /// The newest commit, if the turn or an earlier one made any.
+    pub commit: Option<&'a str>,
+    /// What the run cost.
+    pub cost: Option<MicroUsd>,
+}
+
+/// The final words of a turn: the agent's own, then where to find the work.
+pub fn last_words(outcome: &RunOutcome, place: &Place<'_>) -> String {
+    let mut foot = vec![format!("Branch `{}`", place.branch)];
+    foot.push(place.commit.map_or_else(
+        || "no commit".to_owned(),
+        |commit| format!("commit `{}`", commit.chars().take(10).collect::<String>()),
+    ));
+    if let Some(cost) = place.cost {
+        foot.push(format!("{cost} at list price"));
+    }
+    foot.push(format!("{} s", outcome.duration.as_secs()));
+    let words = match outcome.end {
+        RunEnd::Completed => outcome
+            .result_text
+            .clone()
+            .filter(|text| !text.trim().is_empty())
+            .unwrap_or_else(|| "Done.".to_owned()),
+        RunEnd::Stopped => "Stopped. What was done so far is kept on the branch.".to_owned(),
+        RunEnd::Failed => {
+            let reason = outcome
+                .error
+                .as_ref()
+                .map_or("the agent ended without a result", |error| error.message.as_str());
+            format!("The run failed: {reason}\n\nWhat was done so far is kept. Write here to try again.")
+        }
+    };
+    format!("{words}\n\n---\n{}", foot.join(" · "))
+}
+
+/// The state that an outcome leaves.
+pub fn state(end: RunEnd) -> SessionState {
+    match end {
+        RunEnd::Completed => SessionState::Completed,
+        RunEnd::Failed => SessionState::Failed,
+        RunEnd::Stopped => SessionState::Stopped,
+    }
+}

@@ -1,0 +1,55 @@
+//! Where a session works: its repository, its branch as Linear names it, its worktree.
+
+use anyhow::{Context, anyhow};
+use shared::event::AgentSession;
+use tracing::warn;
+
+use super::Means;
+use crate::git::{BranchName, Repository, Worktree, WorktreeRequest};
+
+/// The longest guide that goes into the prompt, in bytes.
+const LONGEST_GUIDE: usize = 32 * 1024;
+
+/// Finds or makes the worktree of a session.
+pub async fn prepare(means: &Means, session: &AgentSession, workspace: &str) -> anyhow::Result<Worktree> {
+    let config = means.config.repository_for(workspace).ok_or_else(|| {
+        anyhow!("no repository on this worker serves the workspace; add one to `repositories` in its configuration")
+    })?;
+    let repository = Repository::open(&config.repository_path)
+        .await
+        .with_context(|| format!("the repository {}", config.name))?;
+    let identifier =
+        session.issue.as_ref().and_then(|issue| issue.identifier.as_deref()).unwrap_or(session.id.as_str());
+    let named = branch_name(means, session).await;
+    let branch = BranchName::or_from_issue(named.as_deref(), identifier);
+    let folder = means.config.state_dir.join("worktrees").join(crate::git::branch::slug(&config.name));
+    let request = WorktreeRequest {
+        folder: &folder,
+        issue: identifier,
+        branch: &branch,
+        base: config.base_branch.as_deref(),
+    };
+    Worktree::ensure(&repository, &request).await.context("the worktree could not be made")
+}
+
+/// The branch that Linear suggests, so that Linear links what happens on it.
+async fn branch_name(means: &Means, session: &AgentSession) -> Option<String> {
+    let issue = session.issue.as_ref()?;
+    match means.outside.linear.issue(issue.id.as_str()).await {
+        Ok(found) => Some(found.issue.issue_parts.branch_name),
+        Err(error) => {
+            warn!("Linear did not tell the branch of {}: {error}; it is made from the identifier", issue.id);
+            None
+        }
+    }
+}
+
+/// The repository's own guide for agents. Its settings are not loaded, since they could run programs; its text is.
+pub async fn guide(worktree: &Worktree) -> Option<String> {
+    for name in ["AGENTS.md", "CLAUDE.md"] {
+        if let Ok(text) = tokio::fs::read_to_string(worktree.path.join(name)).await {
+            return Some(text).filter(|text| text.len() <= LONGEST_GUIDE && !text.trim().is_empty());
+        }
+    }
+    None
+}
