@@ -19,7 +19,7 @@ use super::{Place, Room, chunk, viewer};
 use crate::api::logs::settings;
 
 /// How long a line waits for those before it, in ms.
-const HOLE_MS: u64 = 1_500;
+const HOLE_MS: i64 = 1_500;
 
 /// What a life of the Room remembers.
 #[derive(Default)]
@@ -57,10 +57,16 @@ impl Room {
         self.buffer.early.borrow_mut().extend(lines.into_iter().map(|line| (line.seq, line)));
         self.take_early()?;
         let flush_ms = self.flush_ms()?;
-        let ahead = self.buffer.received.get().unwrap_or(0) < wanted;
-        self.wait_for_turn(wanted, if ahead { flush_ms.max(HOLE_MS) } else { flush_ms }, ahead).await;
+        let patience = clock::now().plus_millis(HOLE_MS);
+        while self.buffer.received.get().unwrap_or(0) < wanted && clock::now() < patience {
+            self.sleep_until(patience).await;
+        }
         if self.buffer.received.get().unwrap_or(0) < wanted {
             self.accept_hole()?;
+        }
+        if self.buffer.stored.get() < wanted {
+            let flush_ms = i64::try_from(flush_ms).unwrap_or(i64::MAX);
+            self.sleep_until(self.buffer.last_flush.get().plus_millis(flush_ms)).await;
         }
         if self.buffer.stored.get() < wanted {
             self.flush(place).await?;
@@ -119,17 +125,12 @@ impl Room {
         Ok(if watched { settings.flush_watched_ms } else { settings.flush_unwatched_ms })
     }
 
-    /// Sleeps until the next flush is due, or somebody else has stored up to `wanted`.
-    async fn wait_for_turn(&self, wanted: u64, flush_ms: u64, ahead: bool) {
-        let from = if ahead { clock::now() } else { self.buffer.last_flush.get() };
-        let wait = from.plus_millis(i64::try_from(flush_ms).unwrap_or(i64::MAX)).since(clock::now());
-        if wait <= 0 || self.buffer.stored.get() >= wanted {
-            return;
-        }
+    /// Sleeps until an instant, or until somebody has stored something.
+    async fn sleep_until(&self, due: Timestamp) {
+        let Ok(wait) = u64::try_from(due.since(clock::now())) else { return };
         let (wake, woken) = oneshot::channel();
         self.buffer.sleepers.borrow_mut().push(wake);
-        let pause = Delay::from(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
-        select(woken, pause).await;
+        select(woken, Delay::from(Duration::from_millis(wait))).await;
     }
 
     /// Writes what waits as one chunk. What cannot be written waits on, in order.
