@@ -89,7 +89,7 @@ async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCo
         let abort = task.abort_handle();
         let failure = match tokio::time::timeout(deadline, task).await {
             Ok(Ok(Ok(()))) => None,
-            Ok(Ok(Err(error))) => Some(format!("{error:?}")),
+            Ok(Ok(Err(error))) => Some(format!("{error:#}")),
             Ok(Err(panic)) => Some(panic_text(panic)),
             Err(_) => {
                 abort.abort();

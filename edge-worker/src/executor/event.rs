@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shared::id::RunId;
+use shared::log_line::{LogLevel, LogLine};
+use shared::time::Timestamp;
 use uuid::Uuid;
 
 /// The longest message or metadata text of a log line, in bytes; longer ones are cut and say so.
@@ -200,31 +203,6 @@ pub struct TurnResult {
     pub total_cost_micro_usd: Option<u64>,
 }
 
-/// How much a log line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// For someone who looks for a fault.
-    Debug,
-    /// What happened.
-    Info,
-    /// Something to know.
-    Warn,
-    /// Something failed.
-    Error,
-}
-
-/// An event as a log line. Secrets are not taken out here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// How much it matters.
-    pub level: Level,
-    /// For people; at most [`LOG_TEXT_LIMIT`] bytes and a mark where it was cut.
-    pub message: String,
-    /// For programs: always an object with `kind`.
-    pub metadata: Value,
-}
-
 impl From<RunEventKind> for RunEvent {
     fn from(kind: RunEventKind) -> Self {
         Self { parent_tool_use_id: None, kind }
@@ -233,69 +211,71 @@ impl From<RunEventKind> for RunEvent {
 
 impl RunEvent {
     /// The event as a log line.
-    pub fn log_line(&self) -> LogLine {
+    pub fn log_line(&self, at: Timestamp, run_id: Option<RunId>) -> LogLine {
         let (level, message, mut metadata) = self.kind.log_parts();
         if let (Some(parent), Some(fields)) = (&self.parent_tool_use_id, metadata.as_object_mut()) {
             fields.insert("parentToolUseId".to_owned(), Value::String(parent.clone()));
         }
-        LogLine { level, message: cut(&message), metadata }
+        LogLine { seq: 0, level, message: cut(&message), metadata, timestamp: at, run_id }
     }
 }
 
 impl RunEventKind {
-    fn log_parts(&self) -> (Level, String, Value) {
+    fn log_parts(&self) -> (LogLevel, String, Value) {
         match self {
             Self::Started { executor_session_id, model, version, tools, failed_servers } => (
-                if failed_servers.is_empty() { Level::Info } else { Level::Warn },
+                if failed_servers.is_empty() { LogLevel::Info } else { LogLevel::Warning },
                 match failed_servers.as_slice() {
                     [] => format!("Turn started with {}", model.as_deref().unwrap_or("an unnamed model")),
                     names => format!("Turn started; tool servers not connected: {}", names.join(", ")),
                 },
                 json!({"kind": "started", "executorSessionId": executor_session_id, "model": model, "version": version, "tools": tools}),
             ),
-            Self::Text(text) => (Level::Info, text.clone(), json!({"kind": "text"})),
-            Self::Thinking(text) => (Level::Debug, text.clone(), json!({"kind": "thinking"})),
+            Self::Text(text) => (LogLevel::Info, text.clone(), json!({"kind": "text"})),
+            Self::Thinking(text) => (LogLevel::Debug, text.clone(), json!({"kind": "thinking"})),
             Self::ToolUse { id, name, input } => (
-                Level::Info,
+                LogLevel::Info,
                 match tool_subject(input) {
                     Some(subject) => format!("{name}: {subject}"),
                     None => name.clone(),
                 },
-                json!({"kind": "toolUse", "id": id, "name": name, "input": small(input)}),
+                json!({"kind": "tool_use", "id": id, "name": name, "input": small(input)}),
             ),
             Self::ToolResult { tool_use_id, ok, text } => (
-                if *ok { Level::Info } else { Level::Warn },
+                if *ok { LogLevel::Info } else { LogLevel::Warning },
                 text.clone(),
-                json!({"kind": "toolResult", "toolUseId": tool_use_id, "ok": ok, "bytes": text.len()}),
+                json!({"kind": "tool_result", "toolUseId": tool_use_id, "ok": ok, "bytes": text.len()}),
             ),
             Self::Denied { tool, tool_use_id, message } => (
-                Level::Warn,
+                LogLevel::Warning,
                 format!("{tool} was refused: {message}"),
                 json!({"kind": "denied", "tool": tool, "toolUseId": tool_use_id}),
             ),
             Self::Usage(tokens) => (
-                Level::Debug,
+                LogLevel::Debug,
                 format!("{} tokens in, {} out", tokens.input, tokens.output),
                 json!({"kind": "usage", "tokens": tokens}),
             ),
             Self::Retry { attempt, max, delay_ms, status, error } => (
-                Level::Warn,
+                LogLevel::Warning,
                 format!("The model's service failed ({error}), try {attempt}"),
                 json!({"kind": "retry", "attempt": attempt, "max": max, "delayMs": delay_ms, "status": status, "error": error}),
             ),
-            Self::ApiError { error, status, message } => {
-                (Level::Error, message.clone(), json!({"kind": "apiError", "error": error, "status": status}))
-            }
+            Self::ApiError { error, status, message } => (
+                LogLevel::Error,
+                message.clone(),
+                json!({"kind": "api_error", "error": error, "status": status}),
+            ),
             Self::Input { id, state } => (
-                Level::Debug,
+                LogLevel::Debug,
                 format!("Message {id}: {state:?}"),
                 json!({"kind": "input", "id": id, "state": state}),
             ),
             Self::Notice { name, raw } => {
-                (Level::Debug, name.clone(), json!({"kind": "notice", "name": name, "raw": small(raw)}))
+                (LogLevel::Debug, name.clone(), json!({"kind": "notice", "name": name, "raw": small(raw)}))
             }
             Self::Result(result) => (
-                if result.ok { Level::Info } else { Level::Error },
+                if result.ok { LogLevel::Info } else { LogLevel::Error },
                 match (&result.text, result.errors.first()) {
                     (_, Some(error)) if !result.ok => error.clone(),
                     (Some(text), _) => text.clone(),
@@ -304,15 +284,15 @@ impl RunEventKind {
                 json!({"kind": "result", "ok": result.ok, "subtype": result.subtype, "terminalReason": result.terminal_reason,
                        "turns": result.turns, "durationMs": result.duration_ms, "costMicroUsd": result.cost_micro_usd}),
             ),
-            Self::Stopping(reason) => (Level::Warn, reason.clone(), json!({"kind": "stopping"})),
-            Self::Stderr(line) => (Level::Warn, line.clone(), json!({"kind": "stderr"})),
+            Self::Stopping(reason) => (LogLevel::Warning, reason.clone(), json!({"kind": "stopping"})),
+            Self::Stderr(line) => (LogLevel::Warning, line.clone(), json!({"kind": "stderr"})),
             Self::Unknown(raw) => (
-                Level::Debug,
+                LogLevel::Debug,
                 format!("A line of unknown kind {}", raw.get("type").unwrap_or(&Value::Null)),
                 json!({"kind": "unknown", "raw": small(raw)}),
             ),
             Self::Unreadable { reason, bytes, excerpt } => (
-                Level::Warn,
+                LogLevel::Warning,
                 format!("A line could not be read: {reason}"),
                 json!({"kind": "unreadable", "bytes": bytes, "excerpt": excerpt}),
             ),
@@ -362,7 +342,7 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_at_a_character_and_says_so() {
         let text = "я".repeat(LOG_TEXT_LIMIT);
-        let line = RunEvent::from(RunEventKind::Text(text.clone())).log_line();
+        let line = RunEvent::from(RunEventKind::Text(text.clone())).log_line(Timestamp::from_millis(0), None);
         assert!(line.message.len() < LOG_TEXT_LIMIT + 64);
         assert!(line.message.ends_with(&format!("(cut, {} bytes in all)", text.len())));
     }
@@ -371,7 +351,7 @@ mod tests {
     fn a_huge_tool_argument_leaves_its_size_in_the_metadata() {
         let input = json!({"file_path": "a.txt", "content": "x".repeat(1_000_000)});
         let event = RunEventKind::ToolUse { id: "t".into(), name: "Write".into(), input };
-        let line = RunEvent::from(event).log_line();
+        let line = RunEvent::from(event).log_line(Timestamp::from_millis(0), None);
         assert_eq!(line.message, "Write: a.txt");
         assert!(line.metadata.to_string().len() < 4096);
     }
@@ -380,6 +360,6 @@ mod tests {
     fn a_sub_agents_event_names_the_call_it_belongs_to() {
         let event =
             RunEvent { parent_tool_use_id: Some("toolu_1".into()), kind: RunEventKind::Text("x".into()) };
-        assert_eq!(event.log_line().metadata["parentToolUseId"], "toolu_1");
+        assert_eq!(event.log_line(Timestamp::from_millis(0), None).metadata["parentToolUseId"], "toolu_1");
     }
 }

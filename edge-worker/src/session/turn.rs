@@ -5,18 +5,16 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, EventBody};
 use shared::id::{FencingToken, RunId, Seq};
 use shared::linear::activity::ActivityContent;
-use shared::log_line::{LogLevel, LogLine};
 use shared::money::MicroUsd;
 use shared::run::RunRecord;
 use shared::session::{SessionState, SessionUpdate};
-use shared::time::Timestamp;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Means, answer, prompt, workplace};
 use crate::executor::{
-    Conversation, Environment, Level, Limits, Run, RunControl, RunEnd, RunEvent, RunEventKind, RunOutcome,
-    RunSpec, process_tree,
+    Conversation, Environment, Limits, Run, RunControl, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSpec,
+    process_tree,
 };
 use crate::git::{Author, Worktree};
 use crate::journal::Journal;
@@ -180,7 +178,7 @@ impl Turn {
         session: &AgentSession,
         event: &RunEvent,
     ) -> anyhow::Result<()> {
-        let line = self.line(event);
+        let line = event.log_line(now(), Some(self.run_id));
         let number = outbox.add_lines(vec![line]).await?;
         if event.parent_tool_use_id.is_some() {
             return Ok(());
@@ -284,25 +282,6 @@ impl Turn {
         let seq = self.seqs.first().copied().unwrap_or(Seq(0));
         let id = activity_id(&session.id, seq, Step::Streaming { token: self.token, line });
         Effect::Activity { id, content, ephemeral }
-    }
-
-    fn line(&self, event: &RunEvent) -> LogLine {
-        let line = event.log_line();
-        let level = match line.level {
-            Level::Debug => LogLevel::Debug,
-            Level::Info => LogLevel::Info,
-            Level::Warn => LogLevel::Warning,
-            Level::Error => LogLevel::Error,
-        };
-        let timestamp: Timestamp = now();
-        LogLine {
-            seq: 0,
-            level,
-            message: line.message,
-            metadata: line.metadata,
-            timestamp,
-            run_id: Some(self.run_id),
-        }
     }
 }
 

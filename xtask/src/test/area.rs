@@ -1,0 +1,112 @@
+//! The areas of the tests, and what each of them runs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::tools::{self, Tools};
+
+/// A part of the tests that can be run alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Area {
+    /// The shared crate, and the commands of xtask
+    Shared,
+    /// The proxy Worker in workerd
+    Proxy,
+    /// The program cyrus, with the real claude, and the stand-ins
+    Edge,
+    /// Splitting work and running it side by side
+    Orchestration,
+    /// The panel Worker in workerd
+    Panel,
+    /// The panel's client, and the pages in a real browser
+    Ui,
+    /// The whole system
+    E2e,
+}
+
+/// One program to run.
+#[derive(Debug)]
+pub struct Step {
+    /// What is shown above its output.
+    pub name: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// It wants `CYRUS_CHROMIUM`.
+    pub needs_a_browser: bool,
+}
+
+impl Area {
+    /// The word on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Its tests start `xtask up`.
+    pub fn needs_a_system(self) -> bool {
+        matches!(self, Self::Proxy | Self::Panel | Self::Ui | Self::E2e)
+    }
+
+    /// What the table says beside the numbers.
+    pub fn note(self) -> Option<&'static str> {
+        (self == Self::Orchestration).then_some("nothing of it exists yet")
+    }
+
+    /// What to run, in order.
+    pub fn steps(self) -> Result<Vec<Step>> {
+        Ok(match self {
+            Self::Shared => {
+                vec![cargo(&["-p", "shared", "--all-features"]), cargo(&["-p", "xtask"])]
+            }
+            Self::Proxy => vec![cargo(&["-p", "e2e", "--test", "proxy"])],
+            Self::Edge => vec![cargo(&["-p", "edge-worker", "-p", "testkit"])],
+            Self::Orchestration => vec![],
+            Self::Panel => vec![cargo(&["-p", "e2e", "--test", "panel"])],
+            Self::Ui => {
+                let mut steps = vec![cargo(&["-p", "panel-ui", "--lib"])];
+                steps.extend(browser()?);
+                steps
+            }
+            Self::E2e => vec![cargo(&["-p", "e2e", "--test", "whole"])],
+        })
+    }
+}
+
+fn cargo(what: &[&str]) -> Step {
+    let arguments: Vec<String> =
+        ["test", "--no-fail-fast"].iter().chain(what).map(ToString::to_string).collect();
+    Step {
+        name: format!("cargo {}", arguments.join(" ")),
+        program: tools::cargo(),
+        arguments,
+        needs_a_browser: false,
+    }
+}
+
+/// The tests that drive Chromium: a target of e2e, and what is written for Node.
+fn browser() -> Result<Vec<Step>> {
+    let root = tools::root();
+    let mut steps = Vec::new();
+    if root.join("e2e/tests/browser").exists() || root.join("e2e/tests/browser.rs").exists() {
+        steps.push(Step { needs_a_browser: true, ..cargo(&["-p", "e2e", "--test", "browser"]) });
+    }
+    let mut files: Vec<String> = fs::read_dir(root.join("e2e/browser"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| format!("e2e/browser/{}", entry.file_name().to_string_lossy()))
+        .filter(|name| name.ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    if !files.is_empty() {
+        let arguments =
+            ["--test", "--test-reporter=spec"].into_iter().map(str::to_owned).chain(files).collect();
+        let program = Tools::find()?.node;
+        steps.push(Step { name: "node --test e2e/browser".into(), program, arguments, needs_a_browser: true });
+    }
+    Ok(steps)
+}
