@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::delivery::{self, Answer};
+use crate::poll;
 use crate::system::System;
 
 /// How long a line may take to come.
@@ -28,8 +29,20 @@ pub fn registration() -> Value {
 }
 
 impl RawWorker {
-    /// Registers under the system's worker key; the hub makes the id.
+    /// Registers once no other worker is on line, so that what is offered is offered to this one.
     pub async fn register(system: &System) -> Result<Self> {
+        poll::until("the workers of earlier tests to be off line", SOON, async || {
+            let workers = system.owner_get("/api/workers").await?;
+            let workers = workers["items"].as_array().context("no items")?;
+            let gone = workers.iter().all(|worker| ["offline", "revoked"].iter().any(|state| worker["state"] == *state));
+            Ok(gone.then_some(()))
+        })
+        .await?;
+        Self::beside_others(system).await
+    }
+
+    /// Registers under the system's worker key, whoever else is on line; the hub makes the id.
+    pub async fn beside_others(system: &System) -> Result<Self> {
         let mut worker = Self {
             http: system.http.clone(),
             proxy: system.up.proxy_url.clone(),

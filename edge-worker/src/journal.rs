@@ -9,6 +9,8 @@ pub mod event;
 pub mod line;
 mod schema;
 pub mod session;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

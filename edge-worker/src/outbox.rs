@@ -9,8 +9,9 @@ mod pump;
 
 use std::sync::Arc;
 
-use shared::id::{AgentSessionId, FencingToken};
+use shared::id::{AgentSessionId, FencingToken, Seq};
 use shared::log_line::LogLine;
+use shared::money::MicroUsd;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -75,6 +76,20 @@ impl Outbox {
             return Ok(());
         }
         self.journal.add_effect(&self.session, effect).await?;
+        self.stir();
+        Ok(())
+    }
+
+    /// Writes down that a turn ended and what is to be said about it, as one.
+    pub async fn end_turn(
+        &mut self,
+        cost: MicroUsd,
+        seqs: Vec<Seq>,
+        effects: Vec<Effect>,
+    ) -> Result<(), JournalError> {
+        let wanted = |effect: &Effect| self.has_panel || effect.lane() != Lane::Panel;
+        let effects = effects.into_iter().filter(wanted).collect();
+        self.journal.turn_ends(&self.session, cost, seqs, effects).await?;
         self.stir();
         Ok(())
     }

@@ -104,6 +104,10 @@ impl Task {
     async fn handle(&mut self, taken: Taken, inbox: &mut mpsc::Receiver<Told>) -> anyhow::Result<Next> {
         let session = taken.event.body.agent_session().clone();
         info!(session_key = %self.key, seq = %taken.seq, "{}", taken.event.body.kind());
+        if taken.turn_over {
+            // It ended before the last stop of cyrus; what was said about it leaves now.
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
         match &taken.event.body {
             EventBody::SessionStopped { .. } => {
                 // Nothing runs here: a stop during a run is taken by the turn itself.
@@ -123,6 +127,12 @@ impl Task {
         inbox: &mut mpsc::Receiver<Told>,
     ) -> anyhow::Result<Next> {
         let remembered = self.means.journal.session(&session.id, &self.key).await?;
+        let late =
+            matches!(taken.event.body, EventBody::SessionCreated { .. }) && remembered.conversation.is_some();
+        if late && remembered.open_run.is_none() {
+            // A message of this session came first and began its work; the creation adds nothing to do.
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
         if remembered.open_run.is_none() && !taken.takeover {
             self.first_thought(&taken, &session).await?;
         }

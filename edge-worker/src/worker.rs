@@ -252,7 +252,15 @@ impl Worker {
                     acks.say(ack).await;
                     return Ok(());
                 }
-                let taken = Taken { seq, session_key, token, first_thought, takeover, event: *event };
+                let taken = Taken {
+                    seq,
+                    session_key,
+                    token,
+                    first_thought,
+                    takeover,
+                    turn_over: false,
+                    event: *event,
+                };
                 let known = self.means.journal.take(taken.clone()).await?;
                 let ack =
                     Ack { seq, token, state: AckState::Accepted, reason: None, after_ms: None, result: None };

@@ -43,6 +43,14 @@ impl Parts {
         Ok(Self { tools, workers, cyrus })
     }
 
+    /// Builds `cyrus` as released.
+    pub fn release_cyrus(tools: &Tools, progress: &Progress) -> Result<PathBuf> {
+        progress.step("building cyrus as released");
+        cargo(tools, &["build", "--quiet", "--release", "-p", "edge-worker"])?;
+        progress.done();
+        Ok(tools.target.join("release/cyrus"))
+    }
+
     fn find(with_cyrus: bool) -> Result<Self> {
         let tools = Tools::find()?;
         let workers = Built::at(&tools, Profile::Dev);

@@ -104,7 +104,7 @@ async fn work(args: &Args, system: &mut System) -> Result<ExitCode> {
         announce::text(&ready, system)?;
     }
     if args.demo {
-        let outcome = demo::run(system, &ready).await;
+        let outcome = demo::run(system, &ready, args.json).await;
         if args.once {
             return outcome.map(|()| ExitCode::SUCCESS);
         }

@@ -95,7 +95,7 @@ pub async fn an_ack_under_another_token_is_stale_and_changes_nothing(system: Arc
         assert_eq!(worker.ack(offer.seq, token, "done").await?, "stale", "{token}");
     }
     // Another worker with the right token is not the holder.
-    let stranger = RawWorker::register(&system).await?;
+    let stranger = RawWorker::beside_others(&system).await?;
     assert_eq!(stranger.ack(offer.seq, offer.token, "done").await?, "stale");
     // The event is still only offered, so its follow-up is held back.
     mark(&system, &mut stream, &[&hooks.issue_id]).await?;
@@ -161,6 +161,18 @@ pub async fn an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_u
     let again = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!((again.seq, again.attempt), (first.seq, 1), "an offer that ran out is no attempt");
     assert_eq!(worker.ack(again.seq, again.token, "done").await?, "ok");
+    Ok(())
+}
+
+pub async fn an_offer_that_one_worker_does_not_accept_goes_to_the_next(system: Arc<System>) -> Result<()> {
+    let (_silent, mut silent_stream) = connected(&system).await?;
+    let hooks = created(&system).await?;
+    let first = silent_stream.offer_of(&hooks.issue_id).await?;
+    let next = RawWorker::beside_others(&system).await?;
+    let mut stream = next.stream().await?;
+    let again = stream.offer_of(&hooks.issue_id).await?;
+    assert_eq!((again.seq, again.attempt), (first.seq, 1));
+    assert_eq!(next.ack(again.seq, again.token, "done").await?, "ok");
     Ok(())
 }
 

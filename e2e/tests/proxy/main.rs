@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         leases::done_releases_the_lease_and_the_next_event_gets_a_higher_token,
         leases::an_offer_whose_stream_closes_is_offered_again_uncounted,
         leases::an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_uncounted,
+        leases::an_offer_that_one_worker_does_not_accept_goes_to_the_next,
         leases::an_accepted_event_is_named_in_hello_and_not_offered_again,
         leases::a_retry_is_offered_again_and_counted,
         leases::a_heartbeat_names_the_leases_that_are_not_held,

@@ -1,6 +1,6 @@
 //! The outbox's rows: effects on the outside, in order, each kept until it has happened.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use shared::id::{AgentSessionId, FencingToken, SessionKey};
 use shared::linear::activity::ActivityContent;
@@ -66,18 +66,20 @@ impl Effect {
     }
 }
 
+/// Writes an effect's row within a transaction.
+pub(super) fn insert(db: &Connection, session: &str, effect: &Effect) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO outbox (session, lane, effect) VALUES (?1, ?2, ?3)",
+        params![session, effect.lane().as_str(), json(effect)?],
+    )
+    .map(|_| ())
+}
+
 impl Journal {
     /// Writes an effect down; it happens later.
     pub async fn add_effect(&self, session: &AgentSessionId, effect: Effect) -> Result<(), JournalError> {
         let session = session.0.clone();
-        self.write(move |db| {
-            db.execute(
-                "INSERT INTO outbox (session, lane, effect) VALUES (?1, ?2, ?3)",
-                params![session, effect.lane().as_str(), json(&effect)?],
-            )
-            .map(|_| ())
-        })
-        .await
+        self.write(move |db| insert(db, &session, &effect)).await
     }
 
     /// The oldest open effect of a lane.

@@ -19,6 +19,8 @@ pub struct Taken {
     pub first_thought: bool,
     /// The session moved here.
     pub takeover: bool,
+    /// Its turn has ended; only what was said about it may still be on its way.
+    pub turn_over: bool,
     /// The event.
     pub event: Event,
 }
@@ -28,7 +30,7 @@ pub struct Taken {
 pub enum Known {
     /// Nothing: it is new and written now.
     New,
-    /// It is here and not done; its token was renewed.
+    /// It is here, not done, and being worked on; its token was renewed.
     Open,
     /// It is done.
     Done,
@@ -42,8 +44,16 @@ impl Journal {
             let state: Option<String> =
                 db.query_row("SELECT state FROM events WHERE seq = ?1", [seq], |row| row.get(0)).optional()?;
             if let Some(state) = state {
-                db.execute("UPDATE events SET token = ?2 WHERE seq = ?1", params![seq, taken.token.0])?;
-                return Ok(if state == "done" { Known::Done } else { Known::Open });
+                db.execute("UPDATE events SET token = ?2, takeover = ?3 WHERE seq = ?1", params![seq, taken.token.0, taken.takeover])?;
+                return Ok(match state.as_str() {
+                    "done" => Known::Done,
+                    // It had moved away or its offer had ended, and here it is again.
+                    "given_up" => {
+                        db.execute("UPDATE events SET state = 'open' WHERE seq = ?1", [seq])?;
+                        Known::New
+                    }
+                    _ => Known::Open,
+                });
             }
             db.execute(
                 "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
@@ -58,7 +68,7 @@ impl Journal {
     pub async fn open_events(&self) -> Result<Vec<Taken>, JournalError> {
         self.write(|db| {
             let mut query = db.prepare(
-                "SELECT seq, session_key, token, first_thought, takeover, event FROM events WHERE state = 'open' ORDER BY seq",
+                "SELECT seq, session_key, token, first_thought, takeover, event, state = 'turn_over' FROM events WHERE state IN ('open', 'turn_over') ORDER BY seq",
             )?;
             let rows = query.query_map([], |row| {
                 Ok(Taken {
@@ -67,6 +77,7 @@ impl Journal {
                     token: FencingToken(row.get(2)?),
                     first_thought: row.get(3)?,
                     takeover: row.get(4)?,
+                    turn_over: row.get(6)?,
                     event: from_json(&row.get::<_, String>(5)?)?,
                 })
             })?;
@@ -89,7 +100,7 @@ impl Journal {
         self.write(move |db| {
             for seq in seqs {
                 db.execute(
-                    "UPDATE events SET state = ?2 WHERE seq = ?1 AND state = 'open'",
+                    "UPDATE events SET state = ?2 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
                     params![seq.0, state],
                 )?;
             }

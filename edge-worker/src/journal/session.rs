@@ -1,9 +1,10 @@
 //! What is remembered of a session: where its work is, how its conversation is resumed, what it has spent.
 
 use rusqlite::{OptionalExtension, params};
-use shared::id::{AgentSessionId, RunId, SessionId, SessionKey};
+use shared::id::{AgentSessionId, RunId, Seq, SessionId, SessionKey};
 use shared::money::MicroUsd;
 
+use super::effect::{self, Effect};
 use super::{Journal, JournalError};
 
 /// A session's row.
@@ -98,15 +99,28 @@ impl Journal {
         .await
     }
 
-    /// A run ended, and this is what it cost.
-    pub async fn run_ends(&self, id: &AgentSessionId, cost: MicroUsd) -> Result<(), JournalError> {
+    /// A turn ended: its cost, the events that it took in, and what is to be said about it, in one transaction, so
+    /// that no crash leaves an ended turn without its answer or makes it run again.
+    pub async fn turn_ends(
+        &self,
+        id: &AgentSessionId,
+        cost: MicroUsd,
+        seqs: Vec<Seq>,
+        effects: Vec<Effect>,
+    ) -> Result<(), JournalError> {
         let id = id.0.clone();
         self.write(move |db| {
             db.execute(
                 "UPDATE sessions SET open_run = NULL, spent_micro_usd = spent_micro_usd + ?2 WHERE agent_session_id = ?1",
                 params![id, cost.0],
-            )
-            .map(|_| ())
+            )?;
+            for seq in seqs {
+                db.execute("UPDATE events SET state = 'turn_over' WHERE seq = ?1 AND state = 'open'", [seq.0])?;
+            }
+            for effect in &effects {
+                effect::insert(db, &id, effect)?;
+            }
+            Ok(())
         })
         .await
     }

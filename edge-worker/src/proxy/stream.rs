@@ -142,3 +142,6 @@ async fn read_one(proxy: &ProxyClient, http: &reqwest::Client, lines: &mpsc::Sen
 pub fn is_refusal(error: &HttpError) -> bool {
     error.is(ProblemCode::Unauthorized)
 }
+
+#[cfg(test)]
+mod tests;

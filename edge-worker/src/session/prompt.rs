@@ -33,6 +33,22 @@ pub fn of(body: &EventBody) -> String {
     }
 }
 
+/// The prompt that begins a turn. A conversation that is new hears of the issue too, since a message may be the
+/// first that is known of a session.
+pub fn begin(body: &EventBody, is_new: bool) -> String {
+    match (body, is_new.then_some(body.agent_session().issue.as_ref()).flatten()) {
+        (EventBody::SessionPrompted { text, .. }, Some(issue)) => {
+            let identifier = issue.identifier.as_deref().unwrap_or("an issue");
+            let description = issue.description.as_deref().unwrap_or_default();
+            format!(
+                "This is about {identifier}: {}\n\n{description}\n\nWhat is wanted now:\n{text}",
+                issue.title
+            )
+        }
+        _ => of(body),
+    }
+}
+
 /// The prompt for a conversation that was cut off in the middle of its work.
 pub fn after_interruption(body: &EventBody) -> String {
     format!(

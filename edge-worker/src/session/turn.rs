@@ -17,7 +17,6 @@ use crate::executor::{
     process_tree,
 };
 use crate::git::{Author, Worktree};
-use crate::journal::Journal;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
 use crate::journal::session::Remembered;
@@ -35,7 +34,6 @@ pub struct Turn {
     record: RunRecord,
     worktree: Worktree,
     title: String,
-    journal: Journal,
     /// The agent's newest words, held back: the last ones are the answer, not a thought.
     held: Option<(String, u64)>,
 }
@@ -66,7 +64,7 @@ impl Turn {
         let prompt = if interrupted {
             prompt::after_interruption(&taken.event.body)
         } else {
-            prompt::of(&taken.event.body)
+            prompt::begin(&taken.event.body, remembered.conversation.is_none())
         };
         let guide = workplace::guide(&worktree).await;
         let spec = RunSpec {
@@ -118,16 +116,8 @@ impl Turn {
             error_message: None,
         };
         let title = title_of(session);
-        let turn = Self {
-            seqs: vec![taken.seq],
-            token: taken.token,
-            run_id,
-            record,
-            worktree,
-            title,
-            journal: means.journal.clone(),
-            held: None,
-        };
+        let turn =
+            Self { seqs: vec![taken.seq], token: taken.token, run_id, record, worktree, title, held: None };
         Ok((turn, run))
     }
 
@@ -225,7 +215,6 @@ impl Turn {
     ) -> anyhow::Result<()> {
         let commit = self.keep_work().await;
         let cost = outcome.cost_micro_usd.map(|cost| MicroUsd(i64::try_from(cost).unwrap_or(i64::MAX)));
-        self.journal.run_ends(&session.id, cost.unwrap_or_default()).await?;
         let status = answer::state(outcome.end);
         let count = |tokens: u64| Some(i64::try_from(tokens).unwrap_or(i64::MAX));
         self.record.status = status;
@@ -241,7 +230,6 @@ impl Turn {
             run: Some(self.record.clone()),
             ..answer::over(self.token, status, self.record.error_message.clone())
         };
-        outbox.add(Effect::UpdateSession(Box::new(update))).await?;
         let place = answer::Place { branch: self.worktree.branch.as_str(), commit: commit.as_deref(), cost };
         let body = answer::last_words(&outcome, &place);
         let content = match outcome.end {
@@ -250,7 +238,9 @@ impl Turn {
         };
         // Linear wants one answer a turn; its id is that of the turn's first event.
         let id = activity_id(&session.id, self.seqs.first().copied().unwrap_or(Seq(0)), Step::Final);
-        outbox.add(Effect::Activity { id, content, ephemeral: false }).await?;
+        let effects =
+            vec![Effect::UpdateSession(Box::new(update)), Effect::Activity { id, content, ephemeral: false }];
+        outbox.end_turn(cost.unwrap_or_default(), self.seqs.clone(), effects).await?;
         Ok(())
     }
 

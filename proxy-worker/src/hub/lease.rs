@@ -102,11 +102,14 @@ impl Hub {
         let holds = |claim: &LeaseClaim| {
             held.iter().any(|row| row.session_key == claim.session_key && row.token == claim.token.0)
         };
-        let lost = heartbeat.leases.into_iter().filter(|claim| !holds(claim)).collect();
-        sql.run(
-            "UPDATE leases SET renewed_at = ? WHERE worker_id = ?",
-            vec![sql::time(now), worker.to_string().into()],
-        )?;
+        let (kept, lost): (Vec<_>, Vec<_>) = heartbeat.leases.into_iter().partition(holds);
+        // Only what the worker claims is renewed: a lease that it has forgotten lapses and moves.
+        for claim in kept {
+            sql.run(
+                "UPDATE leases SET renewed_at = ? WHERE session_key = ? AND worker_id = ?",
+                vec![sql::time(now), claim.session_key.as_str().into(), worker.to_string().into()],
+            )?;
+        }
         self.set_timer(now).await?;
         let exclusive_ms = self.settings()?.lease_ms;
         reply::json(&HeartbeatAnswer { lost, exclusive_ms, linear_slice: None, config_etag: None })

@@ -106,7 +106,12 @@ fn browser() -> Result<Vec<Step>> {
         let arguments =
             ["--test", "--test-reporter=spec"].into_iter().map(str::to_owned).chain(files).collect();
         let program = Tools::find()?.node;
-        steps.push(Step { name: "node --test e2e/browser".into(), program, arguments, needs_a_browser: true });
+        steps.push(Step {
+            name: "node --test e2e/browser".into(),
+            program,
+            arguments,
+            needs_a_browser: true,
+        });
     }
     Ok(steps)
 }

@@ -85,7 +85,9 @@ mod tests {
         assert_eq!(Tally::told_by("ℹ pass 4"), tally(4, 0));
         assert_eq!(Tally::told_by("# fail 2"), tally(0, 2));
         assert_eq!(Tally::told_by("# cancelled 1"), tally(0, 1));
-        for other in ["", "test a ... ok", "ℹ tests 4", "# pass the salt", "# pass 4 times", "4 passed, 0 failed"] {
+        for other in
+            ["", "test a ... ok", "ℹ tests 4", "# pass the salt", "# pass 4 times", "4 passed, 0 failed"]
+        {
             assert_eq!(Tally::told_by(other), None, "{other}");
         }
     }

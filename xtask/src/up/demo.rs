@@ -22,22 +22,29 @@ const APPEARS: Duration = Duration::from_secs(60);
 const ENDS: Duration = Duration::from_secs(30 * 60);
 
 /// Sends the issue, follows the session, checks the commit, tells the result.
-pub async fn run(system: &mut System, ready: &Ready) -> Result<()> {
+///
+/// The result goes to stdout, or to stderr where stdout is a program's.
+pub async fn run(system: &mut System, ready: &Ready, json: bool) -> Result<()> {
     let begun = Instant::now();
     let logs = system.log_paths();
-    send_and_follow(system, ready, begun).await.with_context(|| format!("the demo did not succeed (logs: {logs})"))
+    send_and_follow(system, ready, begun, json)
+        .await
+        .with_context(|| format!("the demo did not succeed (logs: {logs})"))
 }
 
-async fn send_and_follow(system: &mut System, ready: &Ready, begun: Instant) -> Result<()> {
+async fn send_and_follow(system: &mut System, ready: &Ready, begun: Instant, json: bool) -> Result<()> {
     let (_, repository) = ready.repositories.first().context("there is no repository")?;
     let agent_session = delegate(system, ready).await?;
     let key = &ready.set_up.owner_api_key;
     let session = appears(ready, key, &agent_session).await?;
-    system.progress.say(&format!("  session {}: {}/sessions/{}", session.id, ready.panel.panel_url, session.id));
+    system
+        .progress
+        .say(&format!("  session {}: {}/sessions/{}", session.id, ready.panel.panel_url, session.id));
     let id = session.id.to_string();
     let followed = tokio::time::timeout(ENDS, follow::to_the_end(&ready.panel, key, &id)).await;
-    let session = followed.with_context(|| format!("session {id} did not end in {} min", ENDS.as_secs() / 60))??;
-    tell(system, repository, &session, begun);
+    let session =
+        followed.with_context(|| format!("session {id} did not end in {} min", ENDS.as_secs() / 60))??;
+    tell(system, repository, &session, begun, json);
     if session.status != SessionState::Completed {
         let reason = session.error_message.as_deref().unwrap_or("no reason was recorded");
         bail!("session {id} is {}: {reason}", session.status.as_str());
@@ -85,9 +92,9 @@ async fn appears(ready: &Ready, key: &str, agent_session: &str) -> Result<Sessio
     let deadline = Instant::now() + APPEARS;
     loop {
         let sessions = ready.panel.sessions(key).await?;
-        let ours = sessions.into_iter().find(|session| {
-            session.agent_session_id.as_ref().is_some_and(|id| id.as_str() == agent_session)
-        });
+        let ours = sessions
+            .into_iter()
+            .find(|session| session.agent_session_id.as_ref().is_some_and(|id| id.as_str() == agent_session));
         if let Some(session) = ours {
             return Ok(session);
         }
@@ -98,7 +105,7 @@ async fn appears(ready: &Ready, key: &str, agent_session: &str) -> Result<Sessio
     }
 }
 
-fn tell(system: &System, repository: &Repository, session: &SessionRecord, begun: Instant) {
+fn tell(system: &System, repository: &Repository, session: &SessionRecord, begun: Instant, json: bool) {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let claude = system.parts.tools.claude().and_then(|path| version(&path));
     let model = match (&session.model, system.is_scripted()) {
@@ -127,7 +134,11 @@ fn tell(system: &System, repository: &Repository, session: &SessionRecord, begun
         if system.is_scripted() { " (of the scripted tokens; nothing was paid)" } else { "" },
         claude.unwrap_or_else(|error| format!("unknown: {error:#}")),
     );
-    system.progress.say(&text);
+    if json {
+        system.progress.say(&text);
+    } else {
+        println!("{text}");
+    }
 }
 
 fn duration(from: Option<Timestamp>, to: Option<Timestamp>) -> String {

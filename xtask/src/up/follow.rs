@@ -117,7 +117,9 @@ mod tests {
     fn log_events_are_read_and_everything_else_is_skipped() {
         let line = log_line(FRAME).unwrap();
         assert_eq!((line.seq, line.message.as_str()), (7, "hi"));
-        for other in [": still here\n\n", "event: session\ndata: {}\n\n", "event: log\ndata: {\n\n", "event: log\n\n"] {
+        for other in
+            [": still here\n\n", "event: session\ndata: {}\n\n", "event: log\ndata: {\n\n", "event: log\n\n"]
+        {
             assert!(log_line(other).is_none(), "{other}");
         }
     }

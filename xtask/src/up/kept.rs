@@ -67,11 +67,7 @@ impl Kept {
         let mut kept = if path.exists() {
             let read = || serde_json::from_slice::<Self>(&fs::read(&path)?).map_err(anyhow::Error::from);
             read().with_context(|| {
-                format!(
-                    "{} cannot be read; remove {} to begin anew",
-                    path.display(),
-                    state.path().display()
-                )
+                format!("{} cannot be read; remove {} to begin anew", path.display(), state.path().display())
             })?
         } else {
             Self::make()?

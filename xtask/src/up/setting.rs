@@ -47,7 +47,8 @@ mod tests {
     fn what_the_workers_would_refuse_is_refused_here_with_the_known_keys() {
         let unknown = of(&["takeOverAfterMs=1"]).unwrap_err().to_string();
         assert!(unknown.contains("takeoverAfterMs"), "{unknown}");
-        for bad in ["takeoverAfterMs", "takeoverAfterMs=", "takeoverAfterMs=soon", "takeoverAfterMs=-1", "=1"] {
+        for bad in ["takeoverAfterMs", "takeoverAfterMs=", "takeoverAfterMs=soon", "takeoverAfterMs=-1", "=1"]
+        {
             assert!(of(&[bad]).is_err(), "{bad}");
         }
     }

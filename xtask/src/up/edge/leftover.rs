@@ -75,7 +75,10 @@ fn descendants(table: &str, root: i32) -> Vec<(i32, i32)> {
     loop {
         let before = family.len();
         family.extend(
-            rows.iter().filter(|[_, parent, _]| family.contains(parent)).map(|[pid, ..]| *pid).collect::<Vec<_>>(),
+            rows.iter()
+                .filter(|[_, parent, _]| family.contains(parent))
+                .map(|[pid, ..]| *pid)
+                .collect::<Vec<_>>(),
         );
         if family.len() == before {
             break;

@@ -1,0 +1,200 @@
+//! The journal's promises: taken once, ended as one, told again after a restart.
+
+use shared::event::{AgentSession, Event, EventBody};
+use shared::id::{
+    AgentSessionId, DeliveryId, EventId, FencingToken, LinearWorkspaceId, RunId, Seq, SessionId, SessionKey,
+    WorkerId,
+};
+use shared::linear::activity::ActivityContent;
+use shared::log_line::{LogLevel, LogLine};
+use shared::money::MicroUsd;
+use uuid::Uuid;
+
+use super::effect::{Effect, Lane};
+use super::event::{Known, Taken};
+use super::{Journal, JournalError};
+use crate::worker::{fresh_uuid, now};
+
+fn open(folder: &std::path::Path) -> Journal {
+    Journal::open(folder, WorkerId::from_uuid(fresh_uuid())).unwrap()
+}
+
+fn taken(seq: u64, token: u64) -> Taken {
+    let agent_session = AgentSession {
+        id: AgentSessionId::from("as"),
+        url: None,
+        issue: None,
+        comment: None,
+        creator_name: None,
+    };
+    Taken {
+        seq: Seq(seq),
+        session_key: SessionKey::from("key"),
+        token: FencingToken(token),
+        first_thought: false,
+        takeover: false,
+        turn_over: false,
+        event: Event {
+            id: EventId::from_uuid(fresh_uuid()),
+            delivery_id: DeliveryId::from("d"),
+            received_at: now(),
+            workspace_id: LinearWorkspaceId::from("w"),
+            body: EventBody::SessionPrompted {
+                agent_session,
+                activity_id: "a".into(),
+                text: "hi\u{0}\u{1f980}".into(),
+            },
+        },
+    }
+}
+
+fn line(message: &str) -> LogLine {
+    LogLine {
+        seq: 0,
+        level: LogLevel::Info,
+        message: message.into(),
+        metadata: serde_json::Value::Null,
+        timestamp: now(),
+        run_id: None,
+    }
+}
+
+fn answer() -> Effect {
+    Effect::Activity {
+        id: Uuid::new_v4(),
+        content: ActivityContent::Response { body: "done".into() },
+        ephemeral: false,
+    }
+}
+
+#[tokio::test]
+async fn an_event_offered_again_is_not_new_and_takes_the_newer_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    assert_eq!(journal.take(taken(1, 1)).await.unwrap(), Known::New);
+    assert_eq!(journal.take(taken(1, 2)).await.unwrap(), Known::Open);
+    assert_eq!(journal.open_events().await.unwrap()[0].token, FencingToken(2));
+    journal.finish(vec![Seq(1)]).await.unwrap();
+    assert_eq!(journal.take(taken(1, 2)).await.unwrap(), Known::Done);
+}
+
+#[tokio::test]
+async fn an_event_that_was_given_up_and_comes_again_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    journal.take(taken(1, 1)).await.unwrap();
+    journal.give_up(vec![Seq(1)]).await.unwrap();
+    assert!(journal.open_events().await.unwrap().is_empty());
+    assert_eq!(journal.take(taken(1, 3)).await.unwrap(), Known::New);
+    assert_eq!(journal.open_events().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart_in_the_hubs_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = {
+        let journal = open(folder.path());
+        for seq in [3, 1, 2] {
+            journal.take(taken(seq, 1)).await.unwrap();
+        }
+        journal.worker_id()
+    };
+    let journal = open(folder.path());
+    assert_eq!(journal.worker_id(), worker, "the id is made with the file");
+    let seqs: Vec<u64> = journal.open_events().await.unwrap().iter().map(|taken| taken.seq.0).collect();
+    assert_eq!(seqs, [1, 2, 3]);
+    assert_eq!(journal.missing(vec![Seq(2), Seq(9)]).await.unwrap(), [Seq(9)]);
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    let second = Journal::open(folder.path(), WorkerId::from_uuid(fresh_uuid()));
+    assert!(matches!(second, Err(JournalError::Locked { .. })));
+}
+
+#[tokio::test]
+async fn a_turn_ends_together_with_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let (id, key) = (AgentSessionId::from("as"), SessionKey::from("key"));
+    journal.take(taken(1, 1)).await.unwrap();
+    journal.session(&id, &key).await.unwrap();
+    let run = RunId::from_uuid(fresh_uuid());
+    journal.run_begins(&id, run, "conversation".into(), "/w".into(), "b".into()).await.unwrap();
+    assert_eq!(journal.session(&id, &key).await.unwrap().open_run, Some(run));
+    journal.turn_ends(&id, MicroUsd(7), vec![Seq(1)], vec![answer()]).await.unwrap();
+    let remembered = journal.session(&id, &key).await.unwrap();
+    assert_eq!((remembered.open_run, remembered.spent), (None, MicroUsd(7)));
+    assert!(journal.open_events().await.unwrap()[0].turn_over, "it is not run again");
+    assert!(journal.next_effect(&id, Lane::Linear).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn effects_leave_in_order_and_a_lane_does_not_wait_for_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let id = AgentSessionId::from("as");
+    let (first, second) = (answer(), answer());
+    journal.add_effect(&id, first.clone()).await.unwrap();
+    journal.add_effect(&id, second.clone()).await.unwrap();
+    let (row, effect) = journal.next_effect(&id, Lane::Linear).await.unwrap().unwrap();
+    assert_eq!(effect, first);
+    assert!(journal.next_effect(&id, Lane::Panel).await.unwrap().is_none());
+    journal.effect_done(row).await.unwrap();
+    let (row, effect) = journal.next_effect(&id, Lane::Linear).await.unwrap().unwrap();
+    assert_eq!(effect, second);
+    journal.effect_failed(row).await.unwrap();
+    assert!(journal.next_effect(&id, Lane::Linear).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn lines_are_numbered_without_holes_and_kept_until_the_panel_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let id = AgentSessionId::from("as");
+    journal.session(&id, &SessionKey::from("key")).await.unwrap();
+    assert_eq!(journal.add_lines(&id, vec![line("a"), line("b")]).await.unwrap(), 2);
+    assert_eq!(journal.add_lines(&id, vec![line("c")]).await.unwrap(), 3);
+    journal.lines_stored(&id, 2).await.unwrap();
+    let rest = journal.lines_after(&id, 0).await.unwrap();
+    assert_eq!(rest.iter().map(|line| (line.seq, line.message.as_str())).collect::<Vec<_>>(), [(3, "c")]);
+    assert_eq!(journal.line_marks(&id).await.unwrap(), (2, 3));
+}
+
+#[tokio::test]
+async fn a_new_journal_goes_on_where_the_panel_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let id = AgentSessionId::from("as");
+    journal.session(&id, &SessionKey::from("key")).await.unwrap();
+    let panel_id = SessionId::from_uuid(fresh_uuid());
+    journal.set_panel_id(&id, panel_id, 41).await.unwrap();
+    assert_eq!(journal.add_lines(&id, vec![line("a")]).await.unwrap(), 41);
+    assert_eq!(journal.line_marks(&id).await.unwrap(), (40, 41));
+    assert_eq!(journal.panel_id(&id).await.unwrap(), Some(panel_id));
+}
+
+#[tokio::test]
+async fn done_events_are_told_until_the_hub_confirms() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    journal.take(taken(1, 5)).await.unwrap();
+    journal.finish(vec![Seq(1)]).await.unwrap();
+    assert_eq!(journal.unconfirmed().await.unwrap(), [(Seq(1), FencingToken(5))]);
+    journal.confirm(vec![Seq(1)]).await.unwrap();
+    assert!(journal.unconfirmed().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_cyrus_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    rusqlite::Connection::open(folder.path().join("state.db"))
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let error = Journal::open(folder.path(), WorkerId::from_uuid(fresh_uuid()));
+    assert!(matches!(error, Err(JournalError::Newer { version: 99, .. })));
+}

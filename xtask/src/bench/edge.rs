@@ -1,0 +1,100 @@
+//! The program `cyrus` as released: its size, the time to `--version`, and its memory while it waits for work.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::Figure;
+use crate::parts::BINARY;
+use crate::progress::Progress;
+
+const RUNS: usize = 10;
+/// After this the program has settled.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Measures.
+pub fn figures(cyrus: &Path, progress: &Progress) -> Result<Vec<Figure>> {
+    let version = Figure { name: "cyrusVersionMs", value: version_ms(cyrus)?, target: 30.0 };
+    let idle = Figure { name: "cyrusIdleRssBytes", value: idle_rss(cyrus, progress)?, target: 20_000_000.0 };
+    Ok(vec![binary_size(cyrus)?, version, idle])
+}
+
+/// The program's bytes on disk.
+pub fn binary_size(cyrus: &Path) -> Result<Figure> {
+    let bytes = std::fs::metadata(cyrus).with_context(|| format!("no {}", cyrus.display()))?.len();
+    Ok(Figure { name: "cyrusBytes", value: bytes as f64, target: 20_000_000.0 })
+}
+
+/// The median of some runs, after one that fills the caches.
+fn version_ms(cyrus: &Path) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..=RUNS {
+        let began = Instant::now();
+        let output = Command::new(cyrus).arg("--version").output()?;
+        if !output.status.success() {
+            bail!("`cyrus --version` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.remove(0);
+    median(times).context("nothing was measured")
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.get((values.len().max(1) - 1) / 2)?, values.get(values.len() / 2)?);
+    Some(f64::midpoint(*low, *high))
+}
+
+/// Starts a system of its own with this program as its edge, and asks the operating system.
+fn idle_rss(cyrus: &Path, progress: &Progress) -> Result<f64> {
+    progress.step("measuring cyrus while it waits for work");
+    let state = std::env::temp_dir().join(format!("cyrus-bench-{}", std::process::id()));
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["up", "--json", "--state-dir"])
+        .arg(&state)
+        .env(BINARY, cyrus)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let measured = measure(&mut child);
+    if let Ok(pid) = i32::try_from(child.id()) {
+        // It stops all that it started.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    let _ = child.wait();
+    let _ = std::fs::remove_dir_all(&state);
+    progress.done();
+    measured
+}
+
+fn measure(child: &mut Child) -> Result<f64> {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+    let ready: Value = serde_json::from_str(&line).context("the system did not start")?;
+    let pid = ready["edges"][0]["pid"].as_i64().context("the system has no edge")?;
+    std::thread::sleep(SETTLE);
+    // POSIX: in units of 1024 bytes.
+    let output = Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let kib: f64 = text.trim().parse().context("the edge has ended")?;
+    Ok(kib * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_one_or_between_the_two_middle_ones() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(vec![]), None);
+    }
+}
