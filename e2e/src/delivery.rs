@@ -52,7 +52,11 @@ impl Answer {
         assert_eq!(self.body["status"], status, "{what}");
         assert_eq!(self.body["type"], format!("urn:cyrus:problem:{code}"), "{what}");
         for field in ["title", "detail"] {
-            assert!(self.body[field].as_str().is_some_and(|text| text.len() > 5), "{what}: no {field}: {}", self.body);
+            assert!(
+                self.body[field].as_str().is_some_and(|text| text.len() > 5),
+                "{what}: no {field}: {}",
+                self.body
+            );
         }
     }
 
@@ -65,8 +69,12 @@ impl Answer {
 impl System {
     /// A new agent session on a new issue of the system's workspace.
     pub fn new_session(&self) -> AgentSessionWebhooks {
-        let mut hooks =
-            AgentSessionWebhooks::new(&self.up.linear_organization_id, &self.up.linear_app_user_id, &uuid(), &uuid());
+        let mut hooks = AgentSessionWebhooks::new(
+            &self.up.linear_organization_id,
+            &self.up.linear_app_user_id,
+            &uuid(),
+            &uuid(),
+        );
         hooks.identifier = format!("E2E-{}", ISSUES.fetch_add(1, Ordering::Relaxed));
         hooks.title = format!("Add a note, number {}", hooks.identifier);
         hooks.comment_id = uuid();
@@ -90,7 +98,12 @@ impl System {
     }
 
     /// Sends bytes with this signature header, or none.
-    pub async fn post_webhook(&self, delivery: &str, signature: Option<&str>, body: Vec<u8>) -> Result<Answer> {
+    pub async fn post_webhook(
+        &self,
+        delivery: &str,
+        signature: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Answer> {
         let mut request = self.http.post(format!("{}/webhooks/linear", self.up.proxy_url));
         for (name, value) in webhook::headers(&self.up.webhook_secrets.linear, &body, delivery, now_ms()) {
             if name != "linear-signature" {
@@ -108,10 +121,12 @@ impl System {
 pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
     let begun = std::time::Instant::now();
     let response = request.timeout(Duration::from_secs(30)).send().await.context("no answer")?;
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (status, allow) = (response.status().as_u16(), header("allow"));
     let content_type = header("content-type").unwrap_or_default();
     let bytes = response.bytes().await?;
-    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    let body = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
     Ok(Answer { status, content_type, allow, body, took: begun.elapsed() })
 }

@@ -27,7 +27,10 @@ pub struct EdgeLine {
 /// Kills a process by SIGKILL and waits until it is gone, or only waits for its parent to notice.
 pub async fn kill_hard(pid: i32) -> Result<()> {
     kill(Pid::from_raw(pid), Signal::SIGKILL).with_context(|| format!("killing {pid}"))?;
-    poll::until("the killed process to be gone", Duration::from_secs(10), async || Ok((!runs(pid)).then_some(()))).await
+    poll::until("the killed process to be gone", Duration::from_secs(10), async || {
+        Ok((!runs(pid)).then_some(()))
+    })
+    .await
 }
 
 /// Whether a process of this pid runs. One that has ended and waits for its parent does not.
@@ -68,7 +71,9 @@ impl Edge {
     /// Asks it to stop and waits; an edge that does not stop is killed, and that is an error.
     pub async fn stop(mut self) -> Result<()> {
         kill(Pid::from_raw(self.pid()?), Signal::SIGTERM)?;
-        tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.context("the edge did not stop within 20 s of SIGTERM")??;
+        tokio::time::timeout(Duration::from_secs(20), self.child.wait())
+            .await
+            .context("the edge did not stop within 20 s of SIGTERM")??;
         Ok(())
     }
 }

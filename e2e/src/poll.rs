@@ -8,7 +8,11 @@ use anyhow::{Result, bail};
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks again and again until there is an answer. An error of `look` counts as "not yet" and is told at the deadline.
-pub async fn until<T>(what: &str, deadline: Duration, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let begun = Instant::now();
     loop {
         let last = match look().await {

@@ -34,7 +34,9 @@ impl RawWorker {
         poll::until("the workers of earlier tests to be off line", SOON, async || {
             let workers = system.owner_get("/api/workers").await?;
             let workers = workers["items"].as_array().context("no items")?;
-            let gone = workers.iter().all(|worker| ["offline", "revoked"].iter().any(|state| worker["state"] == *state));
+            let gone = workers
+                .iter()
+                .all(|worker| ["offline", "revoked"].iter().any(|state| worker["state"] == *state));
             Ok(gone.then_some(()))
         })
         .await?;
@@ -89,7 +91,13 @@ impl RawWorker {
         let request = self.http.get(format!("{}/v1/events", self.proxy)).bearer_auth(&self.key);
         let response = request.header("cyrus-worker", &self.id).send().await?;
         ensure!(response.status() == 200, "stream: {}: {}", response.status(), response.text().await?);
-        let mut stream = RawStream { worker: self.clone(), response, buffer: Vec::new(), forbidden: Vec::new(), hello: Value::Null };
+        let mut stream = RawStream {
+            worker: self.clone(),
+            response,
+            buffer: Vec::new(),
+            forbidden: Vec::new(),
+            hello: Value::Null,
+        };
         stream.hello = stream.next().await?.context("the stream ended before its first line")?;
         ensure!(stream.hello["type"] == "hello", "the first line is no hello: {}", stream.hello);
         Ok(stream)
@@ -126,7 +134,9 @@ impl RawStream {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line).map(Some).with_context(|| String::from_utf8_lossy(&line).into_owned());
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .with_context(|| String::from_utf8_lossy(&line).into_owned());
             }
             match self.response.chunk().await? {
                 Some(chunk) => self.buffer.extend_from_slice(&chunk),
@@ -163,11 +173,16 @@ impl RawStream {
                     return anyhow::Ok(Offer { seq, token, attempt, session_key, line });
                 }
                 let foreign = line["sessionKey"].as_str().unwrap_or_default();
-                ensure!(!self.forbidden.iter().any(|key| key == foreign), "an offer that must not come: {line}");
+                ensure!(
+                    !self.forbidden.iter().any(|key| key == foreign),
+                    "an offer that must not come: {line}"
+                );
                 self.worker.ack(seq, token, "done").await?;
             }
         };
-        tokio::time::timeout(SOON, look).await.with_context(|| format!("no offer for session {session_key}"))?
+        tokio::time::timeout(SOON, look)
+            .await
+            .with_context(|| format!("no offer for session {session_key}"))?
     }
 
     /// The offer of `good`, which was sent last; an offer of any session in `forbidden` before it is an error.

@@ -25,20 +25,24 @@ impl Sse {
     /// Watches a session's log as the owner; `after` goes into `Last-Event-ID`.
     pub async fn watch(system: &System, session: &str, after: Option<u64>) -> Result<Self> {
         let url = format!("{}/api/sessions/{session}/logs", system.up.panel_url);
-        let mut request = system.http.get(url).bearer_auth(&system.up.owner_api_key).header("accept", "text/event-stream");
+        let mut request =
+            system.http.get(url).bearer_auth(&system.up.owner_api_key).header("accept", "text/event-stream");
         if let Some(after) = after {
             request = request.header("last-event-id", after.to_string());
         }
         let response = request.send().await?;
         ensure!(response.status() == 200, "watch: {}: {}", response.status(), response.text().await?);
-        let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind =
+            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         ensure!(kind.starts_with("text/event-stream"), "content type {kind}");
         Ok(Self { response, buffer: Vec::new() })
     }
 
     /// The next event; `None`: the stream has ended.
     pub async fn next(&mut self, deadline: Duration) -> Result<Option<SseEvent>> {
-        tokio::time::timeout(deadline, self.next_event()).await.context("no event on the log's stream in time")?
+        tokio::time::timeout(deadline, self.next_event())
+            .await
+            .context("no event on the log's stream in time")?
     }
 
     async fn next_event(&mut self) -> Result<Option<SseEvent>> {
@@ -72,7 +76,8 @@ impl Sse {
             anyhow::Ok(())
         };
         let outcome = tokio::time::timeout(deadline, read).await;
-        outcome.with_context(|| format!("lines up to {last} did not come; so far {:?}", numbers(&lines)))??;
+        outcome
+            .with_context(|| format!("lines up to {last} did not come; so far {:?}", numbers(&lines)))??;
         Ok(lines)
     }
 }

@@ -67,8 +67,10 @@ fn stopped() -> ExitCode {
 
 fn wanted(name: &str) -> bool {
     let exact = std::env::args().any(|argument| argument == "--exact");
-    let words: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    words.is_empty() || words.iter().any(|word| if exact { name == word } else { name.contains(word.as_str()) })
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    words.is_empty()
+        || words.iter().any(|word| if exact { name == word } else { name.contains(word.as_str()) })
 }
 
 async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCode {
@@ -77,7 +79,8 @@ async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCo
         Ok(system) => Arc::new(system),
         Err(error) => {
             println!("the system did not start: {error:#}");
-            let names: Vec<(&str, String)> = tests.iter().map(|test| (test.name, "not run".to_owned())).collect();
+            let names: Vec<(&str, String)> =
+                tests.iter().map(|test| (test.name, "not run".to_owned())).collect();
             return summary(&names, 0, begun);
         }
     };
@@ -124,7 +127,8 @@ fn panic_text(panic: tokio::task::JoinError) -> String {
     match panic.try_into_panic() {
         Ok(payload) => {
             let text = payload.downcast_ref::<String>().cloned();
-            text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "panicked".to_owned())
+            text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "panicked".to_owned())
         }
         Err(cancelled) => cancelled.to_string(),
     }

@@ -104,7 +104,11 @@ pub fn xtask() -> Result<PathBuf> {
     }
     let test = std::env::current_exe().context("this test's own path")?;
     let path = test.ancestors().nth(2).unwrap_or(Path::new(".")).join("xtask");
-    ensure!(path.is_file(), "{} is missing; build it with `cargo build -p xtask`, or set CYRUS_XTASK", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is missing; build it with `cargo build -p xtask`, or set CYRUS_XTASK",
+        path.display()
+    );
     Ok(path)
 }
 
@@ -132,7 +136,9 @@ impl System {
         // Whatever else it prints is read and dropped, so that it never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let up = match line {
-            Ok(Ok(Some(line))) => serde_json::from_str::<UpLine>(&line).map_err(|error| anyhow!("its line: {error}: {line}")),
+            Ok(Ok(Some(line))) => {
+                serde_json::from_str::<UpLine>(&line).map_err(|error| anyhow!("its line: {error}: {line}"))
+            }
             Ok(Ok(None)) => Err(anyhow!("it ended without a line")),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(anyhow!("no line within {deadline:?}")),
@@ -197,7 +203,8 @@ impl System {
                 return Ok(None);
             }
             for base in [&self.up.proxy_url, &self.up.panel_url] {
-                let answer = self.http.get(format!("{base}/healthz")).timeout(Duration::from_secs(2)).send().await?;
+                let answer =
+                    self.http.get(format!("{base}/healthz")).timeout(Duration::from_secs(2)).send().await?;
                 ensure!(answer.status() == 200, "{base}: {}", answer.status());
             }
             Ok(Some(()))

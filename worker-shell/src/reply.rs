@@ -1,7 +1,7 @@
 //! Making answers: JSON, problems, and the last boundary where a failure becomes one.
 
 use serde::Serialize;
-use shared::problem::Problem;
+use shared::problem::{Problem, ProblemCode};
 use worker::{Response, ResponseBuilder};
 
 use crate::failure::Answer;
@@ -16,10 +16,17 @@ pub fn json_with<T: Serialize>(status: u16, value: &T) -> Answer<Response> {
     Ok(builder(status, "application/json")?.fixed(serde_json::to_vec(value)?))
 }
 
-/// A problem document. A 405 and a 429 get the headers that go with them from the caller.
+/// Rates are counted by the minute, so that is how long a sender waits, in seconds.
+const RETRY_AFTER_S: &str = "60";
+
+/// A problem document. A 429 says when to come back; a 405 gets its `Allow` from the caller.
 pub fn problem(problem: &Problem) -> worker::Result<Response> {
     let body = serde_json::to_vec(problem)?;
-    Ok(builder(problem.status, "application/problem+json")?.fixed(body))
+    let mut builder = builder(problem.status, "application/problem+json")?;
+    if problem.is(ProblemCode::RateLimited) {
+        builder = builder.with_header("retry-after", RETRY_AFTER_S)?;
+    }
+    Ok(builder.fixed(body))
 }
 
 /// Turns a handler's outcome into a response; the only place where a failure is logged.

@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use e2e::node;
 use e2e::system::System;
 
-pub async fn the_official_handler_and_the_proxy_accept_and_refuse_the_same_bodies(system: Arc<System>) -> Result<()> {
+pub async fn the_official_handler_and_the_proxy_accept_and_refuse_the_same_bodies(
+    system: Arc<System>,
+) -> Result<()> {
     let sound = system.new_session().created_by_delegation(e2e::delivery::now_ms());
     let output = tokio::process::Command::new(node::node()?)
         .arg(node::repository().join("e2e/linear-webhooks.mjs"))
@@ -20,7 +22,8 @@ pub async fn the_official_handler_and_the_proxy_accept_and_refuse_the_same_bodie
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{out}{err}");
     // A script that compared nothing would end well too.
-    let compared: usize = out.trim().rsplit(' ').next().and_then(|count| count.parse().ok()).context("no count")?;
+    let compared: usize =
+        out.trim().rsplit(' ').next().and_then(|count| count.parse().ok()).context("no count")?;
     ensure!(compared > 200, "only {compared} bodies were compared");
     // What was accepted waits in the hub; the next test's worker finishes it on the way.
     Ok(())

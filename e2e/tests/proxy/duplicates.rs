@@ -17,7 +17,10 @@ pub async fn the_same_delivery_three_times_is_one_event(system: Arc<System>) -> 
     let offer = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     // Also after it is done, and with the fresh stamp of a retry.
-    system.send_as(&delivery, &hooks.created_by_delegation(now_ms())).await?.assert_outcome("the third", "duplicate");
+    system
+        .send_as(&delivery, &hooks.created_by_delegation(now_ms()))
+        .await?
+        .assert_outcome("the third", "duplicate");
     nothing_more(&system, &mut stream, &hooks.issue_id).await
 }
 
@@ -27,7 +30,10 @@ pub async fn two_delivery_ids_of_one_agent_session_are_one_event(system: Arc<Sys
     let hooks = system.new_session();
     system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("one id", "stored");
     system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("another id", "duplicate");
-    system.send(&hooks.created_by_mention("@cyrus", now_ms())).await?.assert_outcome("and another body", "duplicate");
+    system
+        .send(&hooks.created_by_mention("@cyrus", now_ms()))
+        .await?
+        .assert_outcome("and another body", "duplicate");
     let offer = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     nothing_more(&system, &mut stream, &hooks.issue_id).await
@@ -39,8 +45,14 @@ pub async fn two_prompts_are_two_events_and_the_same_prompt_again_is_none(system
     let hooks = system.new_session();
     let (first, second) = (uuid(), uuid());
     system.send(&hooks.prompted(&first, "One", now_ms())).await?.assert_outcome("one", "stored");
-    system.send(&hooks.prompted(&second, "One", now_ms())).await?.assert_outcome("the same words again", "stored");
-    system.send(&hooks.prompted(&first, "One", now_ms())).await?.assert_outcome("the first again", "duplicate");
+    system
+        .send(&hooks.prompted(&second, "One", now_ms()))
+        .await?
+        .assert_outcome("the same words again", "stored");
+    system
+        .send(&hooks.prompted(&first, "One", now_ms()))
+        .await?
+        .assert_outcome("the first again", "duplicate");
     for _ in 0..2 {
         let offer = stream.offer_of(&hooks.issue_id).await?;
         assert_eq!(offer.line["event"]["kind"], "session_prompted");

@@ -36,7 +36,9 @@ async fn mark(system: &System, stream: &mut RawStream, silent: &[&str]) -> Resul
     Ok(())
 }
 
-pub async fn the_next_event_of_a_session_is_offered_once_the_one_before_is_accepted(system: Arc<System>) -> Result<()> {
+pub async fn the_next_event_of_a_session_is_offered_once_the_one_before_is_accepted(
+    system: Arc<System>,
+) -> Result<()> {
     let (worker, mut stream) = connected(&system).await?;
     let hooks = created(&system).await?;
     prompted(&system, &hooks, "Two").await?;
@@ -112,7 +114,9 @@ pub async fn an_ack_for_an_event_that_was_never_made_is_unknown(system: Arc<Syst
     Ok(())
 }
 
-pub async fn done_releases_the_lease_and_the_next_event_gets_a_higher_token(system: Arc<System>) -> Result<()> {
+pub async fn done_releases_the_lease_and_the_next_event_gets_a_higher_token(
+    system: Arc<System>,
+) -> Result<()> {
     let (worker, mut stream) = connected(&system).await?;
     let hooks = created(&system).await?;
     let first = stream.offer_of(&hooks.issue_id).await?;
@@ -130,7 +134,8 @@ pub async fn done_releases_the_lease_and_the_next_event_gets_a_higher_token(syst
 
 /// The tokens of this lease that the hub names as lost.
 async fn held(worker: &RawWorker, offer: &Offer) -> Result<Vec<u64>> {
-    let claim = json!({"leases": [{"sessionKey": offer.session_key, "token": offer.token}], "slots": 8, "used": 1});
+    let claim =
+        json!({"leases": [{"sessionKey": offer.session_key, "token": offer.token}], "slots": 8, "used": 1});
     let answer = worker.post("/v1/heartbeats", &claim).await?;
     assert_eq!(answer.status, 200, "{answer:?}");
     let lost = answer.body["lost"].as_array().context("lost")?;
@@ -149,7 +154,9 @@ pub async fn an_offer_whose_stream_closes_is_offered_again_uncounted(system: Arc
     mark(&system, &mut stream, &[&hooks.issue_id]).await
 }
 
-pub async fn an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_uncounted(system: Arc<System>) -> Result<()> {
+pub async fn an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_uncounted(
+    system: Arc<System>,
+) -> Result<()> {
     let (worker, mut stream) = connected(&system).await?;
     let hooks = created(&system).await?;
     let first = stream.offer_of(&hooks.issue_id).await?;
@@ -198,7 +205,8 @@ pub async fn a_retry_is_offered_again_and_counted(system: Arc<System>) -> Result
     let (worker, mut stream) = connected(&system).await?;
     let hooks = created(&system).await?;
     let first = stream.offer_of(&hooks.issue_id).await?;
-    let ack = json!([{"seq": first.seq, "token": first.token, "state": "retry", "reason": "a test wants it"}]);
+    let ack =
+        json!([{"seq": first.seq, "token": first.token, "state": "retry", "reason": "a test wants it"}]);
     assert_eq!(worker.acks(&ack).await?, json!(["ok"]));
     let again = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!((again.seq, again.attempt), (first.seq, 2));
@@ -211,7 +219,10 @@ pub async fn a_heartbeat_names_the_leases_that_are_not_held(system: Arc<System>)
     let hooks = created(&system).await?;
     let offer = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!(worker.ack(offer.seq, offer.token, "accepted").await?, "ok");
-    let lost = [json!({"sessionKey": hooks.issue_id, "token": offer.token + 7}), json!({"sessionKey": "nobody's", "token": 1})];
+    let lost = [
+        json!({"sessionKey": hooks.issue_id, "token": offer.token + 7}),
+        json!({"sessionKey": "nobody's", "token": 1}),
+    ];
     let claims = json!({"leases": [{"sessionKey": hooks.issue_id, "token": offer.token}, lost[0], lost[1]], "slots": 8, "used": 1});
     let answer = worker.post("/v1/heartbeats", &claims).await?;
     assert_eq!(answer.body["lost"], json!(lost), "{answer:?}");

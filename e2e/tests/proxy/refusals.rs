@@ -16,7 +16,9 @@ fn sound(hooks: &AgentSessionWebhooks) -> String {
     hooks.created_by_delegation(now_ms()).to_string()
 }
 
-pub async fn a_signature_that_is_not_right_is_refused_and_each_wrong_one_is_named(system: Arc<System>) -> Result<()> {
+pub async fn a_signature_that_is_not_right_is_refused_and_each_wrong_one_is_named(
+    system: Arc<System>,
+) -> Result<()> {
     wrong_signatures(&system).await.map(drop)
 }
 
@@ -30,11 +32,19 @@ async fn wrong_signatures(system: &System) -> Result<Vec<String>> {
         ("empty", |_, _| Some(String::new()), "signature_malformed"),
         ("upper-case", |secret, body| Some(sign(secret, body).to_uppercase()), "signature_malformed"),
         ("one upper-case digit", |secret, body| Some(one_upper(&sign(secret, body))), "signature_malformed"),
-        ("with a prefix", |secret, body| Some(format!("sha256={}", sign(secret, body))), "signature_malformed"),
+        (
+            "with a prefix",
+            |secret, body| Some(format!("sha256={}", sign(secret, body))),
+            "signature_malformed",
+        ),
         ("one digit short", |secret, body| Some(sign(secret, body)[1..].to_owned()), "signature_malformed"),
         ("two digits long", |secret, body| Some(format!("{}00", sign(secret, body))), "signature_malformed"),
         ("not hex", |_, _| Some("z".repeat(64)), "signature_malformed"),
-        ("two, separated by a comma", |secret, body| Some(format!("{0},{0}", sign(secret, body))), "signature_malformed"),
+        (
+            "two, separated by a comma",
+            |secret, body| Some(format!("{0},{0}", sign(secret, body))),
+            "signature_malformed",
+        ),
         ("of another secret", |_, body| Some(sign("another", body)), "signature_wrong"),
         ("of an empty secret", |_, body| Some(sign("", body)), "signature_wrong"),
         ("of another body", |secret, _| Some(sign(secret, b"{}")), "signature_wrong"),
@@ -55,7 +65,11 @@ async fn wrong_signatures(system: &System) -> Result<Vec<String>> {
     let body = sound(&hooks).into_bytes();
     let signature = sign(secret, &body);
     let changed = String::from_utf8(body)?.replacen("xx", "xy", 1).into_bytes();
-    system.post_webhook(&uuid(), Some(&signature), changed).await?.assert_refused("a changed large body", 401, "signature_wrong");
+    system.post_webhook(&uuid(), Some(&signature), changed).await?.assert_refused(
+        "a changed large body",
+        401,
+        "signature_wrong",
+    );
     keys.push(hooks.issue_id);
     Ok(keys)
 }
@@ -66,7 +80,9 @@ fn one_upper(signature: &str) -> String {
     format!("{}{}{}", &signature[..at], signature[at..=at].to_uppercase(), &signature[at + 1..])
 }
 
-pub async fn a_stamp_that_is_not_fresh_is_refused_and_each_wrong_one_is_named(system: Arc<System>) -> Result<()> {
+pub async fn a_stamp_that_is_not_fresh_is_refused_and_each_wrong_one_is_named(
+    system: Arc<System>,
+) -> Result<()> {
     wrong_stamps(&system).await.map(drop)
 }
 
@@ -126,7 +142,9 @@ fn with_stamp(hooks: &AgentSessionWebhooks, stamp: Option<&str>) -> Result<Vec<u
     .into_bytes())
 }
 
-pub async fn a_body_that_is_no_sound_json_is_refused_and_each_wrong_one_is_named(system: Arc<System>) -> Result<()> {
+pub async fn a_body_that_is_no_sound_json_is_refused_and_each_wrong_one_is_named(
+    system: Arc<System>,
+) -> Result<()> {
     unsound_bodies(&system).await.map(drop)
 }
 
@@ -157,15 +175,31 @@ async fn unsound_bodies(system: &System) -> Result<Vec<String>> {
     // Sound but for one thing, so that the one thing is what is judged.
     type Spoil = fn(&mut Value);
     let spoiled: [(&str, Spoil, &str); 12] = [
-        ("no workspace", |body| drop(body.as_object_mut().map(|map| map.remove("organizationId"))), "wrong_shape"),
+        (
+            "no workspace",
+            |body| drop(body.as_object_mut().map(|map| map.remove("organizationId"))),
+            "wrong_shape",
+        ),
         ("a workspace that is a number", |body| body["organizationId"] = json!(7), "wrong_shape"),
-        ("no agent session", |body| drop(body.as_object_mut().map(|map| map.remove("agentSession"))), "wrong_shape"),
+        (
+            "no agent session",
+            |body| drop(body.as_object_mut().map(|map| map.remove("agentSession"))),
+            "wrong_shape",
+        ),
         ("an agent session that is a text", |body| body["agentSession"] = json!("x"), "wrong_shape"),
         ("an agent session that is a list", |body| body["agentSession"] = json!([1]), "wrong_shape"),
         ("no agent session id", |body| body["agentSession"]["id"] = Value::Null, "wrong_shape"),
         ("an empty agent session id", |body| body["agentSession"]["id"] = json!(""), "wrong_shape"),
-        ("a huge agent session id", |body| body["agentSession"]["id"] = json!("x".repeat(10_000)), "wrong_shape"),
-        ("an issue without an id", |body| body["agentSession"]["issue"] = json!({"title": "x"}), "wrong_shape"),
+        (
+            "a huge agent session id",
+            |body| body["agentSession"]["id"] = json!("x".repeat(10_000)),
+            "wrong_shape",
+        ),
+        (
+            "an issue without an id",
+            |body| body["agentSession"]["issue"] = json!({"title": "x"}),
+            "wrong_shape",
+        ),
         ("a prompt without an activity", |body| body["action"] = json!("prompted"), "wrong_shape"),
         (
             "a prompt whose activity has no text",
@@ -198,8 +232,16 @@ async fn unsound_bodies(system: &System) -> Result<Vec<String>> {
     system.send_bytes(&uuid(), body).await?.assert_refused("not UTF-8", 400, "not_json");
     keys.push(hooks.issue_id);
     let hooks = system.new_session();
-    let deep = sound(&hooks).replacen('{', &format!("{{\"deep\":{}{},", "[".repeat(200_000), "]".repeat(200_000)), 1);
-    system.send_bytes(&uuid(), deep.into_bytes()).await?.assert_refused("200,000 deep and closed", 400, "too_deep");
+    let deep = sound(&hooks).replacen(
+        '{',
+        &format!("{{\"deep\":{}{},", "[".repeat(200_000), "]".repeat(200_000)),
+        1,
+    );
+    system.send_bytes(&uuid(), deep.into_bytes()).await?.assert_refused(
+        "200,000 deep and closed",
+        400,
+        "too_deep",
+    );
     keys.push(hooks.issue_id);
     Ok(keys)
 }
@@ -207,11 +249,20 @@ async fn unsound_bodies(system: &System) -> Result<Vec<String>> {
 pub async fn a_body_over_five_mebibytes_is_refused_without_reading_it(system: Arc<System>) -> Result<()> {
     // Declared and never sent: an answer can come only from what was declared.
     let (status, problem) = half_sent(&system, &format!("content-length: {}", 6 * 1024 * 1024), &[]).await?;
-    assert_eq!((status.as_str(), &problem["code"]), ("413", &json!("too_large")), "6 MiB, declared: {problem}");
+    assert_eq!(
+        (status.as_str(), &problem["code"]),
+        ("413", &json!("too_large")),
+        "6 MiB, declared: {problem}"
+    );
     // Chunked, so that nothing is declared: the answer comes while the body is still open.
-    let chunk = [format!("{:x}\r\n", 1024 * 1024).into_bytes(), vec![b' '; 1024 * 1024], b"\r\n".to_vec()].concat();
+    let chunk =
+        [format!("{:x}\r\n", 1024 * 1024).into_bytes(), vec![b' '; 1024 * 1024], b"\r\n".to_vec()].concat();
     let (status, problem) = half_sent(&system, "transfer-encoding: chunked", &chunk.repeat(6)).await?;
-    assert_eq!((status.as_str(), &problem["code"]), ("413", &json!("too_large")), "6 MiB, chunked: {problem}");
+    assert_eq!(
+        (status.as_str(), &problem["code"]),
+        ("413", &json!("too_large")),
+        "6 MiB, chunked: {problem}"
+    );
     oversized(&system).await.map(drop)
 }
 
@@ -237,7 +288,10 @@ pub async fn a_body_just_under_five_mebibytes_is_taken(system: Arc<System>) -> R
     system.send_bytes(&uuid(), body).await?.assert_outcome("nearly 5 MiB", "stored");
     let offer = stream.offer_of(&hooks.issue_id).await?;
     // In the hub it lay in several rows.
-    assert_eq!(offer.line["event"]["agentSession"]["issue"]["description"].as_str(), Some(hooks.description.as_str()));
+    assert_eq!(
+        offer.line["event"]["agentSession"]["issue"]["description"].as_str(),
+        Some(hooks.description.as_str())
+    );
     assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     Ok(())
 }
@@ -265,14 +319,18 @@ async fn half_sent(system: &System, length: &str, some: &[u8]) -> Result<(String
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(Duration::from_secs(15), reading).await.context("no answer while the body is open")??;
+    tokio::time::timeout(Duration::from_secs(15), reading)
+        .await
+        .context("no answer while the body is open")??;
     writing.abort();
     let text = String::from_utf8(answer)?;
     let body = &text[text.find('{').context("no document")?..];
     Ok((text.split(' ').nth(1).unwrap_or_default().to_owned(), serde_json::from_str(body)?))
 }
 
-pub async fn types_and_workspaces_that_are_not_ours_are_answered_200_and_not_stored(system: Arc<System>) -> Result<()> {
+pub async fn types_and_workspaces_that_are_not_ours_are_answered_200_and_not_stored(
+    system: Arc<System>,
+) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
     let mut stream = worker.stream().await?;
     let keys = not_ours(&system).await?;
@@ -291,7 +349,9 @@ async fn not_ours(system: &System) -> Result<Vec<String>> {
         ("a known type of another kind", |body| body["type"] = json!("Issue")),
         ("an unknown action", |body| body["action"] = json!("sighed")),
         ("no action", |body| body["action"] = Value::Null),
-        ("an unknown workspace", |body| body["organizationId"] = json!("00000000-0000-4000-8000-000000000000")),
+        ("an unknown workspace", |body| {
+            body["organizationId"] = json!("00000000-0000-4000-8000-000000000000")
+        }),
     ];
     for (what, change) in cases {
         let hooks = system.new_session();
@@ -314,7 +374,9 @@ pub async fn methods_other_than_post_are_refused_with_allow(system: Arc<System>)
     Ok(())
 }
 
-pub async fn after_every_refusal_nothing_is_stored_and_the_next_good_one_works(system: Arc<System>) -> Result<()> {
+pub async fn after_every_refusal_nothing_is_stored_and_the_next_good_one_works(
+    system: Arc<System>,
+) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
     let mut keys = wrong_signatures(&system).await?;
     keys.extend(wrong_stamps(&system).await?);
@@ -335,14 +397,19 @@ pub async fn after_every_refusal_nothing_is_stored_and_the_next_good_one_works(s
     Ok(())
 }
 
-pub async fn a_body_signed_with_a_secret_of_the_list_is_taken_whatever_its_size(system: Arc<System>) -> Result<()> {
+pub async fn a_body_signed_with_a_secret_of_the_list_is_taken_whatever_its_size(
+    system: Arc<System>,
+) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
     let mut stream = worker.stream().await?;
     // Small ones are checked in the Worker, large ones by the platform; the bound between them is 64 KiB.
     for length in [0, 20_000, 32_000, 33_000, 40_000, 500_000] {
         let mut hooks = system.new_session();
         hooks.description = "y".repeat(length);
-        system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome(&format!("{length} bytes twice"), "stored");
+        system
+            .send(&hooks.created_by_delegation(now_ms()))
+            .await?
+            .assert_outcome(&format!("{length} bytes twice"), "stored");
         let offer = stream.offer_of(&hooks.issue_id).await?;
         assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     }

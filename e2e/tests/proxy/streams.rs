@@ -15,7 +15,10 @@ pub async fn a_stream_says_hello_first_and_then_shows_that_it_lives(system: Arc<
     let hello = stream.hello.clone();
     assert_eq!((&hello["workerId"], &hello["protocol"]), (&json!(worker.id), &json!(1)), "{hello}");
     assert_eq!((&hello["leases"], &hello["accepted"]), (&json!([]), &json!([])), "{hello}");
-    assert_eq!((&hello["intervals"]["heartbeatLineMs"], &hello["intervals"]["offerMs"]), (&json!(1000), &json!(4000)));
+    assert_eq!(
+        (&hello["intervals"]["heartbeatLineMs"], &hello["intervals"]["offerMs"]),
+        (&json!(1000), &json!(4000))
+    );
     assert!(hello["serverTime"].as_str().is_some_and(|time| time.ends_with('Z')), "{hello}");
     // A quiet stream beats.
     let begun = std::time::Instant::now();
@@ -61,13 +64,32 @@ pub async fn a_second_stream_of_a_worker_closes_the_first_with_replaced(system: 
 
 pub async fn an_unknown_key_and_no_key_are_refused(system: Arc<System>) -> Result<()> {
     let good = &system.up.worker_key;
-    let unknown = format!("{}{}", &good[..good.len() - 8], if good.ends_with("00000000") { "11111111" } else { "00000000" });
+    let unknown = format!(
+        "{}{}",
+        &good[..good.len() - 8],
+        if good.ends_with("00000000") { "11111111" } else { "00000000" }
+    );
     let upper = good.to_uppercase();
-    let keys = [("unknown", unknown.as_str()), ("upper-case", &upper), ("short", "cyw_x"), ("empty", ""), ("the owner's", &system.up.owner_api_key)];
+    let keys = [
+        ("unknown", unknown.as_str()),
+        ("upper-case", &upper),
+        ("short", "cyw_x"),
+        ("empty", ""),
+        ("the owner's", &system.up.owner_api_key),
+    ];
     for (what, key) in keys {
-        for (method, path) in [("POST", "/v1/workers"), ("GET", "/v1/events"), ("POST", "/v1/acks"), ("POST", "/v1/heartbeats"), ("GET", "/v1/tokens/linear")] {
+        for (method, path) in [
+            ("POST", "/v1/workers"),
+            ("GET", "/v1/events"),
+            ("POST", "/v1/acks"),
+            ("POST", "/v1/heartbeats"),
+            ("GET", "/v1/tokens/linear"),
+        ] {
             let method = reqwest::Method::from_bytes(method.as_bytes())?;
-            let mut request = system.http.request(method.clone(), format!("{}{path}", system.up.proxy_url)).bearer_auth(key);
+            let mut request = system
+                .http
+                .request(method.clone(), format!("{}{path}", system.up.proxy_url))
+                .bearer_auth(key);
             if method == reqwest::Method::POST {
                 request = request.json(&registration());
             }
@@ -98,17 +120,33 @@ pub async fn another_protocol_is_refused_with_the_version_to_install(system: Arc
         let answer = worker.post("/v1/workers", &other).await?;
         answer.assert_refused("another protocol", 426, "protocol_unsupported");
         let detail = answer.body["detail"].as_str().unwrap_or_default();
-        assert!(detail.contains(&protocol.to_string()) && detail.contains(env!("CARGO_PKG_VERSION")), "{detail}");
+        assert!(
+            detail.contains(&protocol.to_string()) && detail.contains(env!("CARGO_PKG_VERSION")),
+            "{detail}"
+        );
     }
     Ok(())
 }
 
 pub async fn nasty_registrations_and_acks_are_refused_without_harm(system: Arc<System>) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
-    for nasty in [json!(null), json!([]), json!({}), json!("x"), json!({"name": 1}), json!({"name": "x", "version": "0", "protocol": -1, "slots": 1})] {
+    for nasty in [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!("x"),
+        json!({"name": 1}),
+        json!({"name": "x", "version": "0", "protocol": -1, "slots": 1}),
+    ] {
         worker.post("/v1/workers", &nasty).await?.assert_refused(&nasty.to_string(), 400, "invalid_request");
     }
-    for nasty in [json!(null), json!({}), json!([1]), json!([{"seq": -1, "token": 1, "state": "done"}]), json!([{"seq": 1, "token": 1, "state": "eaten"}])] {
+    for nasty in [
+        json!(null),
+        json!({}),
+        json!([1]),
+        json!([{"seq": -1, "token": 1, "state": "done"}]),
+        json!([{"seq": 1, "token": 1, "state": "eaten"}]),
+    ] {
         worker.post("/v1/acks", &nasty).await?.assert_refused(&nasty.to_string(), 400, "invalid_request");
     }
     let huge = json!([{"seq": 1, "token": 1, "state": "retry", "reason": "x".repeat(2 * 1024 * 1024)}]);
@@ -125,7 +163,10 @@ pub async fn the_linear_token_goes_to_a_worker_key_alone(system: Arc<System>) ->
     // It is one that the stand-in takes.
     let api = answer.body["apiUrl"].as_str().context("apiUrl")?;
     let query = system.http.post(api).json(&json!({"query": "query { viewer { id } }"}));
-    let told = delivery::answer(query.header("authorization", answer.body["authorization"].as_str().context("authorization")?)).await?;
+    let told = delivery::answer(
+        query.header("authorization", answer.body["authorization"].as_str().context("authorization")?),
+    )
+    .await?;
     assert_eq!(told.body["data"]["viewer"]["id"], system.up.linear_app_user_id.as_str(), "{told:?}");
     Ok(())
 }

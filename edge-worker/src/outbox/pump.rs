@@ -96,10 +96,9 @@ impl Pump {
                     Err(error) => match error.retry(now) {
                         Retry::Done => Tried::Happened,
                         Retry::Never => Tried::Refused(error.to_string()),
-                        Retry::AfterMs(ms) => Tried::Later(
-                            error.to_string(),
-                            Some(Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
-                        ),
+                        Retry::AfterMs(ms) => {
+                            Tried::Later(error.to_string(), Some(Duration::from_millis(ms)))
+                        }
                         Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
                     },
                 }

@@ -66,6 +66,7 @@ impl Hub {
                     vec![sql::time(not_before), sql::int(row.seq)?],
                 )?;
             }
+            AckState::Accepted | AckState::Done => lease::stick(&sql, &row.session_key, worker)?,
             AckState::Reject => sql.run(
                 "INSERT INTO rejections (seq, worker_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 vec![sql::int(row.seq)?, worker.to_string().into()],

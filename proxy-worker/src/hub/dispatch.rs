@@ -61,11 +61,11 @@ impl Hub {
             let token = self.move_session(row, worker, now, settings)?;
             return Ok(Some((worker, token)));
         }
-        let sticky = lease::newest(&sql, key)?.map(|row| row.sticky_worker);
-        if let Some(sticky) = sticky.filter(|sticky| !connected(*sticky)) {
-            if self.still_expected(sticky, now, settings)? {
-                return Ok(None);
-            }
+        let sticky = lease::newest(&sql, key)?.and_then(|row| row.sticky_worker);
+        if let Some(sticky) = sticky.filter(|sticky| !connected(*sticky))
+            && self.still_expected(sticky, now, settings)?
+        {
+            return Ok(None);
         }
         let Some(worker) = choose(&candidates, sticky) else { return Ok(None) };
         let token = lease::give(&sql, key, worker, now)?;

@@ -37,7 +37,7 @@ impl LeaseRow {
 #[derive(Debug, Clone, Deserialize)]
 pub struct TokenRow {
     pub newest: u64,
-    pub sticky_worker: WorkerId,
+    pub sticky_worker: Option<WorkerId>,
 }
 
 /// The lease of a session key.
@@ -66,9 +66,9 @@ pub fn give(sql: &Sql, key: &SessionKey, worker: WorkerId, now: Timestamp) -> An
     let token = next_token(FencingToken(newest(sql, key)?.map_or(0, |row| row.newest)));
     let worker = worker.to_string();
     sql.run(
-        "INSERT INTO tokens (session_key, newest, sticky_worker) VALUES (?, ?, ?)
-         ON CONFLICT (session_key) DO UPDATE SET newest = excluded.newest, sticky_worker = excluded.sticky_worker",
-        vec![key.as_str().into(), sql::int(token.0)?, worker.as_str().into()],
+        "INSERT INTO tokens (session_key, newest) VALUES (?, ?)
+         ON CONFLICT (session_key) DO UPDATE SET newest = excluded.newest",
+        vec![key.as_str().into(), sql::int(token.0)?],
     )?;
     sql.run(
         "INSERT INTO leases (session_key, worker_id, token, renewed_at) VALUES (?, ?, ?, ?)
@@ -76,6 +76,14 @@ pub fn give(sql: &Sql, key: &SessionKey, worker: WorkerId, now: Timestamp) -> An
         vec![key.as_str().into(), worker.into(), sql::int(token.0)?, sql::time(now)],
     )?;
     Ok(token)
+}
+
+/// From its first accepted event on a session sticks to the worker that has it; an offer alone does not bind.
+pub fn stick(sql: &Sql, key: &SessionKey, worker: WorkerId) -> Answer<()> {
+    sql.run(
+        "UPDATE tokens SET sticky_worker = ?2 WHERE session_key = ?1 AND sticky_worker IS NOT ?2",
+        vec![key.as_str().into(), worker.to_string().into()],
+    )
 }
 
 /// Ends the lease of a key when nothing under it is open in the holder's journal or on its way there.

@@ -32,7 +32,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE INDEX events_open ON events (state, seq) WHERE state IN ('pending', 'offered', 'accepted')",
     "CREATE TABLE event_chunks (seq INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (seq, n)) WITHOUT ROWID",
     "CREATE TABLE leases (session_key TEXT PRIMARY KEY, worker_id TEXT NOT NULL, token INTEGER NOT NULL, renewed_at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE tokens (session_key TEXT PRIMARY KEY, newest INTEGER NOT NULL, sticky_worker TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE tokens (session_key TEXT PRIMARY KEY, newest INTEGER NOT NULL, sticky_worker TEXT) WITHOUT ROWID",
     "CREATE TABLE rejections (seq INTEGER NOT NULL, worker_id TEXT NOT NULL, PRIMARY KEY (seq, worker_id)) WITHOUT ROWID",
     "CREATE TABLE worker_keys (hash TEXT PRIMARY KEY, key_id TEXT NOT NULL, name TEXT NOT NULL, revoked_at INTEGER) WITHOUT ROWID",
     "CREATE TABLE workers (
