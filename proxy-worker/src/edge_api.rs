@@ -46,7 +46,7 @@ pub async fn stream(request: Request, env: &Env) -> Answer<Response> {
     let Some(socket) = response.websocket() else {
         return Err(Problem::new(ProblemCode::StoreUnavailable, "the hub gave no stream; try again").into());
     };
-    let settings = crate::hub::settings(env)?;
+    let settings = worker_shell::settings::read(env)?;
     relay::answer(
         &request,
         socket,

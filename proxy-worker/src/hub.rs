@@ -27,14 +27,8 @@ use ::worker::{
 use shared::problem::{Problem, ProblemCode};
 use shared::settings::Settings;
 use worker_shell::failure::{Answer, Failure};
+use worker_shell::reply;
 use worker_shell::sql::Sql;
-use worker_shell::{credential, reply};
-
-/// The numbers of delivery as the operator set them.
-pub fn settings(env: &Env) -> Answer<Settings> {
-    let text = credential::setting(env, "CYRUS_SETTINGS").unwrap_or_default();
-    Settings::parse(&text).map_err(|error| Failure::internal(format!("CYRUS_SETTINGS: {error}")))
-}
 
 /// The object.
 #[durable_object]
@@ -103,7 +97,7 @@ impl Hub {
     }
 
     fn settings(&self) -> Answer<Settings> {
-        settings(&self.env)
+        worker_shell::settings::read(&self.env)
     }
 
     fn prepare(&self) -> Answer<()> {

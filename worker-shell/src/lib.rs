@@ -12,5 +12,6 @@ pub mod object;
 pub mod random;
 pub mod relay;
 pub mod reply;
+pub mod settings;
 pub mod sql;
 pub mod subtle;

@@ -2,11 +2,10 @@
 
 use shared::log_line::LogPost;
 use shared::problem::{Problem, ProblemCode};
-use shared::settings::Settings;
 use worker::{Env, Request, Response};
-use worker_shell::failure::{Answer, Failure};
+use worker_shell::failure::Answer;
 use worker_shell::relay::{self, Framing};
-use worker_shell::{body, credential, reply};
+use worker_shell::{body, reply, settings};
 
 use super::session::id;
 use super::{leases, not_found};
@@ -14,12 +13,6 @@ use crate::auth::caller::Caller;
 use crate::db::Db;
 use crate::record::session as record;
 use crate::room;
-
-/// The numbers of delivery as the operator set them.
-pub fn settings(env: &Env) -> Answer<Settings> {
-    let text = credential::setting(env, "CYRUS_SETTINGS").unwrap_or_default();
-    Settings::parse(&text).map_err(|error| Failure::internal(format!("CYRUS_SETTINGS: {error}")))
-}
 
 /// `POST`: answered once the lines are in D1.
 pub async fn append(id_text: &str, mut request: Request, caller: &Caller, env: &Env) -> Answer<Response> {
@@ -52,7 +45,7 @@ pub async fn watch(id_text: &str, request: &Request, caller: &Caller, env: &Env)
     let after = request.headers().get("last-event-id")?.or(asked);
     let after = after.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(0);
     let socket = room::watch(env, org, id, after).await?;
-    let settings = settings(env)?;
+    let settings = settings::read(env)?;
     relay::answer(
         request,
         socket,

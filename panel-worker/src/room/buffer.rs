@@ -12,11 +12,10 @@ use futures_util::lock::Mutex;
 use shared::log_line::{LogAnswer, LogLine};
 use shared::time::Timestamp;
 use worker::Delay;
-use worker_shell::clock;
 use worker_shell::failure::{Answer, Failure};
+use worker_shell::{clock, settings};
 
 use super::{Place, Room, chunk, viewer};
-use crate::api::logs::settings;
 
 /// How long a line waits for those before it, in ms.
 const HOLE_MS: i64 = 1_500;
@@ -120,7 +119,7 @@ impl Room {
     }
 
     fn flush_ms(&self) -> Answer<u64> {
-        let settings = settings(&self.env)?;
+        let settings = settings::read(&self.env)?;
         let watched = !self.state.get_websockets().is_empty();
         Ok(if watched { settings.flush_watched_ms } else { settings.flush_unwatched_ms })
     }
