@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{MAX_DEPTH, depth, stamp};
+use super::{MAX_DEPTH, depth, stamp, surrogate};
 use crate::digest::sha256_hex;
 use crate::event::{AgentSession, Comment, EventBody, Issue};
 use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
@@ -56,7 +56,11 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
     }
     let not_json = |detail: &str| Problem::new(ProblemCode::NotJson, detail);
     let text = core::str::from_utf8(body).map_err(|_| not_json("the body must be UTF-8"))?;
-    let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
+    let parsed = serde_json::from_str(text).or_else(|error| match surrogate::mend(text) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    });
+    let envelope: Envelope = parsed.map_err(|error| {
         // The parser's texts for syntax are fixed ones; those for data may repeat what was sent.
         if error.is_data() {
             wrong_shape("the body must be a JSON object")
@@ -232,6 +236,13 @@ mod tests {
             panic!()
         };
         assert_eq!(event.kind(), "session_prompted");
+    }
+
+    #[test]
+    fn a_title_that_was_cut_inside_an_emoji_is_taken() {
+        let body = created().to_string().replace("\"title\":\"Do\"", "\"title\":\"Do \\ud83d\"");
+        let Received::Ours { body, .. } = read(body.as_bytes(), NOW).unwrap() else { panic!() };
+        assert_eq!(body.agent_session().issue.as_ref().unwrap().title, "Do \u{fffd}");
     }
 
     #[test]
