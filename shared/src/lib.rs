@@ -21,6 +21,7 @@ pub mod run;
 pub mod session;
 pub mod settings;
 pub mod stream;
+pub mod surrogate;
 pub mod time;
 pub mod typeid;
 pub mod webhook;

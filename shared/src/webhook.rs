@@ -7,7 +7,6 @@ pub mod depth;
 pub mod linear;
 pub mod signature;
 pub mod stamp;
-pub mod surrogate;
 
 /// The largest Linear body, as Linear's own SDK has it.
 pub const LINEAR_MAX_BYTES: usize = 5 * 1024 * 1024;

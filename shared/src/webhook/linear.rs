@@ -6,11 +6,12 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{MAX_DEPTH, depth, stamp, surrogate};
+use super::{MAX_DEPTH, depth, stamp};
 use crate::digest::sha256_hex;
 use crate::event::{AgentSession, Comment, EventBody, Issue};
 use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
 use crate::problem::{Problem, ProblemCode};
+use crate::surrogate;
 use crate::time::Timestamp;
 
 /// What a well-signed, fresh body means.
@@ -56,11 +57,7 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
     }
     let not_json = |detail: &str| Problem::new(ProblemCode::NotJson, detail);
     let text = core::str::from_utf8(body).map_err(|_| not_json("the body must be UTF-8"))?;
-    let parsed = serde_json::from_str(text).or_else(|error| match surrogate::mend(text) {
-        Some(mended) => serde_json::from_str(&mended),
-        None => Err(error),
-    });
-    let envelope: Envelope = parsed.map_err(|error| {
+    let envelope: Envelope = surrogate::parse(text).map_err(|error| {
         // The parser's texts for syntax are fixed ones; those for data may repeat what was sent.
         if error.is_data() {
             wrong_shape("the body must be a JSON object")

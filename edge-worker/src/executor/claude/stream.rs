@@ -3,6 +3,7 @@
 //! It must never fail: what it does not know becomes `Unknown`, what it cannot read `Unreadable`.
 
 use serde_json::Value;
+use shared::surrogate;
 
 use super::super::event::{InputState, RunEvent, RunEventKind, Tokens, prefix};
 use super::super::lines::Line;
@@ -25,7 +26,7 @@ pub fn read(line: &Line) -> Vec<RunEvent> {
 fn read_bytes(bytes: &[u8]) -> Vec<RunEvent> {
     // Bytes that are no UTF-8 are replaced: one broken character must not cost the line.
     let line = String::from_utf8_lossy(bytes);
-    match serde_json::from_str::<Value>(&line) {
+    match surrogate::parse::<Value>(&line) {
         Ok(value) if value.is_object() => read_object(value),
         Ok(_) => vec![unreadable("not a JSON object".to_owned(), bytes.len(), &line)],
         Err(error) => vec![unreadable(format!("not JSON: {error}"), bytes.len(), &line)],

@@ -150,3 +150,13 @@ fn partial_messages_give_token_counts_only() {
         [RunEventKind::Usage(Tokens { input: 5, output: 6, cache_read: 7, cache_write: 0 })]
     );
 }
+
+#[test]
+fn a_result_that_was_cut_inside_an_emoji_is_still_a_result() {
+    let events =
+        read_text(r#"{"type":"result","subtype":"success","is_error":false,"result":"done \ud83d"}"#);
+    assert!(
+        matches!(events.as_slice(), [RunEventKind::Result(result)] if result.ok && result.text.as_deref() == Some("done \u{fffd}")),
+        "{events:?}"
+    );
+}

@@ -3,6 +3,16 @@
 //! That is a valid escape to JavaScript and an error to `serde_json`. Such a half says nothing, so it becomes
 //! U+FFFD; nothing else of the text is touched.
 
+use serde::de::DeserializeOwned;
+
+/// Parses JSON that may hold half pairs. Fails as `serde_json` does on anything else that is wrong.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(json).or_else(|error| match mend(json) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
+}
+
 /// The text with each half pair replaced by `\ufffd`. `None`: there is none.
 pub fn mend(json: &str) -> Option<String> {
     let bytes = json.as_bytes();
