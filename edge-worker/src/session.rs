@@ -6,6 +6,7 @@
 //! [`answer`] (what people read). It never posts under a lease that is lost.
 
 pub mod answer;
+mod guest;
 pub mod prompt;
 mod turn;
 mod workplace;
@@ -27,6 +28,7 @@ use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
 use crate::journal::{Journal, JournalError};
 use crate::outbox::{Outbox, Outside};
+use guest::Guest;
 use turn::Turn;
 
 /// What every session uses.
@@ -61,7 +63,7 @@ pub enum Told {
 
 /// A session key's task; it ends when nothing is left to do.
 pub async fn run(means: Means, key: SessionKey, mut inbox: mpsc::Receiver<Told>) {
-    let mut task = Task { means, key, outbox: None, backlog: VecDeque::new() };
+    let mut task = Task { means, key, outbox: None, backlog: VecDeque::new(), guests: Vec::new() };
     loop {
         let told = match task.backlog.pop_front() {
             Some(taken) => Told::Event(Box::new(taken)),
@@ -98,6 +100,8 @@ struct Task {
     outbox: Option<(shared::id::AgentSessionId, FencingToken, Outbox)>,
     /// Events that came too late for the turn that was running.
     backlog: VecDeque<Taken>,
+    /// Other Linear sessions on the issue that joined the turn.
+    guests: Vec<Guest>,
 }
 
 impl Task {
@@ -134,9 +138,10 @@ impl Task {
             return self.finish(vec![taken.seq], &session, taken.token).await;
         }
         if remembered.open_run.is_none() && !taken.takeover {
-            self.first_thought(&taken, &session).await?;
+            self.outbox(&session, taken.token).add(guest::first_thought(&taken)).await?;
         }
-        self.open_record(&taken, &session).await?;
+        let record = guest::open_record(&self.means, &taken);
+        self.outbox(&session, taken.token).add(record).await?;
         let mut ending = self.means.ending.clone();
         let permit = tokio::select! {
             permit = Arc::clone(&self.means.slots).acquire_owned() => permit?,
@@ -185,7 +190,9 @@ impl Task {
                         return Ok(Ended::Left);
                     }
                     Some(Told::Event(next)) => {
-                        if !turn.take_in(&control, &next).await {
+                        if turn.take_in(&control, &next).await {
+                            self.greet(turn, &next, session).await?;
+                        } else {
                             self.backlog.push_back(*next);
                         }
                     }
@@ -198,9 +205,23 @@ impl Task {
             }
         }
         let outcome = run.wait().await;
-        let outbox = self.outbox(session, turn.token());
-        turn.end(outbox, session, outcome).await?;
+        let ending = turn.conclude(outcome).await;
+        for guest in &mut self.guests {
+            guest.answer(&ending.update, &ending.content).await?;
+        }
+        turn.end(self.outbox(session, turn.token()), session, ending).await?;
         Ok(Ended::Turn)
+    }
+
+    /// A Linear session that is new to this turn gets its own first thought and record.
+    async fn greet(&mut self, turn: &Turn, next: &Taken, session: &AgentSession) -> Result<(), JournalError> {
+        let theirs = next.event.body.agent_session();
+        let is_stop = matches!(next.event.body, EventBody::SessionStopped { .. });
+        if is_stop || theirs.id == session.id || self.guests.iter().any(|guest| guest.is(theirs)) {
+            return Ok(());
+        }
+        self.guests.push(Guest::welcome(&self.means, next, turn.begun()).await?);
+        Ok(())
     }
 
     /// Waits until what was said has left, then tells the hub.
@@ -211,9 +232,17 @@ impl Task {
         token: FencingToken,
     ) -> anyhow::Result<Next> {
         let mut ending = self.means.ending.clone();
+        let mut guests = std::mem::take(&mut self.guests);
         let outbox = self.outbox(session, token);
+        let all = async {
+            let mut left = outbox.drained().await?;
+            for guest in &mut guests {
+                left &= guest.drained().await?;
+            }
+            Ok::<_, JournalError>(left)
+        };
         let left = tokio::select! {
-            left = outbox.drained() => left?,
+            left = all => left?,
             () = told_to_end(&mut ending) => return Ok(Next::End),
         };
         if !left {
@@ -240,35 +269,6 @@ impl Task {
             (session.id.clone(), token, outbox)
         });
         &mut self.outbox.insert(held).2
-    }
-
-    async fn first_thought(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {
-        let effect = Effect::Activity {
-            id: activity_id(&session.id, taken.seq, Step::FirstThought),
-            content: ActivityContent::Thought { body: answer::first_thought(&taken.event.body) },
-            ephemeral: false,
-        };
-        self.outbox(session, taken.token).add(effect).await
-    }
-
-    async fn open_record(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {
-        let repository = self
-            .means
-            .config
-            .repository_for(taken.event.workspace_id.as_str())
-            .map(|found| found.name.clone());
-        let effect = Effect::OpenSession {
-            session_key: self.key.clone(),
-            token: taken.token,
-            session: Box::new(answer::record(
-                session,
-                &self.key,
-                taken.token,
-                repository,
-                &self.means.config.name,
-            )),
-        };
-        self.outbox(session, taken.token).add(effect).await
     }
 
     async fn say_stopped(&mut self, taken: &Taken, session: &AgentSession) -> Result<(), JournalError> {

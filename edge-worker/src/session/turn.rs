@@ -38,6 +38,16 @@ pub struct Turn {
     held: Option<(String, u64)>,
 }
 
+/// How a turn ended, in the words of everybody who is told.
+pub struct Ending {
+    /// What it cost at list price.
+    pub cost: MicroUsd,
+    /// For the panel.
+    pub update: SessionUpdate,
+    /// For Linear.
+    pub content: ActivityContent,
+}
+
 impl Turn {
     /// Prepares the workplace and starts the executor. What fails here is told to the person by the caller.
     pub async fn start(
@@ -206,13 +216,8 @@ impl Turn {
         Ok(())
     }
 
-    /// Ends the turn: keeps the work, tells the panel and answers in Linear.
-    pub async fn end(
-        &mut self,
-        outbox: &mut Outbox,
-        session: &AgentSession,
-        outcome: RunOutcome,
-    ) -> anyhow::Result<()> {
+    /// Keeps the work and finds the words that end the turn.
+    pub async fn conclude(&mut self, outcome: RunOutcome) -> Ending {
         let commit = self.keep_work().await;
         let cost = outcome.cost_micro_usd.map(|cost| MicroUsd(i64::try_from(cost).unwrap_or(i64::MAX)));
         let status = answer::state(outcome.end);
@@ -236,11 +241,23 @@ impl Turn {
             RunEnd::Completed | RunEnd::Stopped => ActivityContent::Response { body },
             RunEnd::Failed => ActivityContent::Error { body },
         };
+        Ending { cost: cost.unwrap_or_default(), update, content }
+    }
+
+    /// Writes the end down: as one, so that no crash leaves an ended turn without its answer.
+    pub async fn end(
+        &self,
+        outbox: &mut Outbox,
+        session: &AgentSession,
+        ending: Ending,
+    ) -> anyhow::Result<()> {
         // Linear wants one answer a turn; its id is that of the turn's first event.
         let id = activity_id(&session.id, self.seqs.first().copied().unwrap_or(Seq(0)), Step::Final);
-        let effects =
-            vec![Effect::UpdateSession(Box::new(update)), Effect::Activity { id, content, ephemeral: false }];
-        outbox.end_turn(cost.unwrap_or_default(), self.seqs.clone(), effects).await?;
+        let effects = vec![
+            Effect::UpdateSession(Box::new(ending.update)),
+            Effect::Activity { id, content: ending.content, ephemeral: false },
+        ];
+        outbox.end_turn(ending.cost, self.seqs.clone(), effects).await?;
         Ok(())
     }
 
