@@ -84,7 +84,7 @@ impl Hub {
             worker.revoked == 0
                 && worker.draining == 0
                 && !rejected.iter().any(|rejection| rejection.worker_id == worker.id)
-                && !self.state.get_websockets_with_tag(&worker.id.to_string()).is_empty()
+                && !self.streams_of(&worker.id.to_string()).is_empty()
         };
         let candidate = |worker: WorkerRow| Candidate {
             worker: worker.id,
@@ -159,7 +159,7 @@ impl Hub {
         )?;
         event::advance(&sql, &row, Happening::Offer, settings.max_attempts, now)?;
         let text = to_text(&self.offer_line(&row, token)?)?;
-        for socket in self.state.get_websockets_with_tag(&worker.to_string()) {
+        for socket in self.streams_of(&worker.to_string()) {
             let _ = socket.send_with_str(&text);
         }
         Ok(())

@@ -22,7 +22,7 @@ impl Hub {
         let worker = self.worker_of(request)?;
         let now = clock::now();
         let tag = worker.to_string();
-        for older in self.state.get_websockets_with_tag(&tag) {
+        for older in self.streams_of(&tag) {
             let _ = older.send_with_str(to_text(&StreamLine::Replaced)?);
             let _ = older.close(Some(4000), Some("replaced"));
         }
@@ -77,8 +77,7 @@ impl Hub {
         let Some(tag) = socket.deserialize_attachment::<String>()? else { return Ok(()) };
         let _ = socket.close(Some(1000), Some("closed"));
         // A newer stream of the same worker may be open already; then nothing is lost.
-        let others = self.state.get_websockets_with_tag(&tag);
-        if others.iter().any(|other| other.as_ref() != socket.as_ref()) {
+        if !self.streams_of(&tag).is_empty() {
             return Ok(());
         }
         let now = clock::now();
@@ -87,6 +86,14 @@ impl Hub {
             .run("UPDATE workers SET last_seen_at = ? WHERE id = ?", vec![sql::time(now), tag.into()])?;
         self.dispatch(now)?;
         self.set_timer(now).await
+    }
+
+    /// The open streams of a worker. One that is closing is not one, though the platform still lists it.
+    pub(super) fn streams_of(&self, worker: &str) -> Vec<WebSocket> {
+        let open = |socket: &WebSocket| {
+            AsRef::<web_sys::WebSocket>::as_ref(socket).ready_state() == web_sys::WebSocket::OPEN
+        };
+        self.state.get_websockets_with_tag(worker).into_iter().filter(open).collect()
     }
 
     /// Puts a worker's unaccepted offers back and ends leases under which nothing was taken.
@@ -113,7 +120,7 @@ impl Hub {
             vec![key_id.into()],
         )?;
         for row in rows {
-            for socket in self.state.get_websockets_with_tag(&row.id) {
+            for socket in self.streams_of(&row.id) {
                 let _ = socket.close(Some(4001), Some("key revoked"));
             }
         }

@@ -93,7 +93,7 @@ impl Hub {
             event::select(&self.sql(), "state = 'offered' AND offered_at <= ?", vec![sql::time(before)])?
         {
             let Some(worker) = row.worker_id.map(|id| id.to_string()) else { continue };
-            for socket in self.state.get_websockets_with_tag(&worker) {
+            for socket in self.streams_of(&worker) {
                 let _ = socket.close(Some(4002), Some("offer not accepted"));
             }
             self.take_back_offers(&worker)?;

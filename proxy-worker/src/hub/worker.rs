@@ -89,7 +89,7 @@ impl Hub {
         let mut list = Vec::new();
         for row in self.workers()? {
             list.push(WorkerStatus {
-                connected: !self.state.get_websockets_with_tag(&row.id.to_string()).is_empty(),
+                connected: !self.streams_of(&row.id.to_string()).is_empty(),
                 id: row.id,
                 name: row.name,
                 version: row.version,
