@@ -5,6 +5,8 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// An instant, to the millisecond, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -39,7 +41,8 @@ impl Timestamp {
 
     /// Parses RFC 3339. Fails on anything else, and on instants that no calendar holds.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
-        text.parse::<jiff::Timestamp>().map(|instant| Self(instant.as_millisecond())).map_err(|_| TimeError)
+        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimeError)?;
+        Ok(Self(instant.unix_timestamp() * 1000 + i64::from(instant.millisecond())))
     }
 }
 
@@ -47,8 +50,13 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Outside the years 0 to 9999 the nearest end is printed: a broken stamp must not break a page.
         let clamped = self.0.clamp(-62_167_219_200_000, 253_402_207_199_999);
-        let instant = jiff::Timestamp::from_millisecond(clamped).unwrap_or_default();
-        write!(f, "{instant:.3}")
+        let second = OffsetDateTime::from_unix_timestamp(clamped.div_euclid(1000))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = second.to_calendar_date();
+        let (hour, minute, second) = second.to_hms();
+        let month = u8::from(month);
+        let milli = clamped.rem_euclid(1000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
     }
 }
 
@@ -91,6 +99,12 @@ mod tests {
         assert_eq!(instant.to_string(), "2026-11-22T10:15:25.781Z");
         assert_eq!(Timestamp::parse("2026-11-22T10:15:25.781Z"), Ok(instant));
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        for other in
+            ["2026-11-22T10:15:25.781999Z", "2026-11-22T12:15:25.781+02:00", "2026-11-22t10:15:25.781z"]
+        {
+            assert_eq!(Timestamp::parse(other), Ok(instant), "{other}");
+        }
     }
 
     #[test]
