@@ -29,6 +29,7 @@ pub struct Answer {
     pub status: u16,
     pub content_type: String,
     pub allow: Option<String>,
+    pub retry_after: Option<String>,
     pub body: Value,
     /// From the first byte sent to the last one read.
     pub took: Duration,
@@ -123,10 +124,10 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
     let response = request.timeout(Duration::from_secs(30)).send().await.context("no answer")?;
     let header =
         |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let (status, allow) = (response.status().as_u16(), header("allow"));
+    let (status, allow, retry_after) = (response.status().as_u16(), header("allow"), header("retry-after"));
     let content_type = header("content-type").unwrap_or_default();
     let bytes = response.bytes().await?;
     let body = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
-    Ok(Answer { status, content_type, allow, body, took: begun.elapsed() })
+    Ok(Answer { status, content_type, allow, retry_after, body, took: begun.elapsed() })
 }

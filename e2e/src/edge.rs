@@ -67,13 +67,4 @@ impl Edge {
     pub fn pid(&self) -> Result<i32> {
         Ok(i32::try_from(self.child.id().context("the edge has ended")?)?)
     }
-
-    /// Asks it to stop and waits; an edge that does not stop is killed, and that is an error.
-    pub async fn stop(mut self) -> Result<()> {
-        kill(Pid::from_raw(self.pid()?), Signal::SIGTERM)?;
-        tokio::time::timeout(Duration::from_secs(20), self.child.wait())
-            .await
-            .context("the edge did not stop within 20 s of SIGTERM")??;
-        Ok(())
-    }
 }

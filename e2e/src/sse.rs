@@ -62,9 +62,23 @@ impl Sse {
 
     /// Reads log lines up to the one of this number and checks that only `log` events carry an id.
     pub async fn lines_up_to(&mut self, last: u64, deadline: Duration) -> Result<Vec<Value>> {
-        let mut lines = Vec::new();
+        self.lines_until(&format!("number {last}"), deadline, |line| line["seq"].as_u64() >= Some(last)).await
+    }
+
+    /// Reads log lines up to the one in which the executor tells its result.
+    pub async fn lines_to_the_result(&mut self, deadline: Duration) -> Result<Vec<Value>> {
+        self.lines_until("the result", deadline, |line| line["metadata"]["kind"] == "result").await
+    }
+
+    async fn lines_until(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        is_last: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>> {
+        let mut lines: Vec<Value> = Vec::new();
         let read = async {
-            while lines.last().is_none_or(|line: &Value| line["seq"].as_u64() < Some(last)) {
+            while !lines.last().is_some_and(&is_last) {
                 let event = self.next_event().await?.context("the stream ended")?;
                 if event.name == "log" {
                     ensure!(event.id == event.data["seq"].as_u64(), "id and seq differ: {event:?}");
@@ -77,7 +91,7 @@ impl Sse {
         };
         let outcome = tokio::time::timeout(deadline, read).await;
         outcome
-            .with_context(|| format!("lines up to {last} did not come; so far {:?}", numbers(&lines)))??;
+            .with_context(|| format!("lines up to {what} did not come; so far {:?}", numbers(&lines)))??;
         Ok(lines)
     }
 }

@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::edge::EdgeLine;
+use crate::edge::{self, Edge, EdgeLine};
 use crate::poll;
 
 /// With everything built.
@@ -69,10 +70,13 @@ pub struct System {
     folder: Option<TempDir>,
     stderr: PathBuf,
     keep: bool,
+    /// Edges that a test has run again; they end before the rest.
+    edges: Mutex<Vec<Edge>>,
 }
 
 impl Drop for System {
     fn drop(&mut self) {
+        self.edges.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(mut child) = self.child.take() {
             end_group(&mut child);
         }
@@ -93,6 +97,8 @@ pub fn client() -> reqwest::Client {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
         .no_proxy()
+        // Each request on a connection of its own: a server that did not read a body it refused may hang up.
+        .pool_max_idle_per_host(0)
         .build()
         .expect("a plain client")
 }
@@ -144,7 +150,15 @@ impl System {
             Err(_) => Err(anyhow!("no line within {deadline:?}")),
         };
         match up {
-            Ok(up) => Ok(Self { up, http, child: Some(child), folder: Some(folder), stderr, keep: false }),
+            Ok(up) => Ok(Self {
+                up,
+                http,
+                child: Some(child),
+                folder: Some(folder),
+                stderr,
+                keep: false,
+                edges: Mutex::default(),
+            }),
             Err(error) => {
                 end_group(&mut child);
                 bail!("`xtask up --json {}`: {error:#}\n{}", arguments.join(" "), tail(&stderr))
@@ -155,6 +169,28 @@ impl System {
     /// Keeps the folder and shows what `up` said, once the system has stopped.
     pub fn keep(&mut self) {
         self.keep = true;
+    }
+
+    /// Kills the edge that runs now by SIGKILL: the one that `up` printed, or the one that a test has run since.
+    pub async fn kill_edge(&self) -> Result<()> {
+        let again = self.edges.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match again {
+            // Its value is dropped only once it is gone.
+            Some(edge) => edge::kill_hard(edge.pid()?).await,
+            None => edge::kill_hard(self.edge_line()?.pid).await,
+        }
+    }
+
+    /// Runs the first edge's printed command again. It ends with the system.
+    pub fn run_edge_again(&self) -> Result<()> {
+        let log = self.up.state_dir.join("edge-again.log");
+        let edge = Edge::start(self.edge_line()?, &log)?;
+        self.edges.lock().unwrap_or_else(PoisonError::into_inner).push(edge);
+        Ok(())
+    }
+
+    fn edge_line(&self) -> Result<&EdgeLine> {
+        self.up.edges.first().context("this system has no edge")
     }
 
     /// `GET` at the panel as the owner; anything but 200 is an error.

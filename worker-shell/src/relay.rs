@@ -2,7 +2,8 @@
 //!
 //! The stateless Worker holds the client and writes keep-alive text by itself, so a quiet stream never wakes
 //! the object. The stream ends on purpose after a while, before the platform's CPU limit ends it. A client
-//! that goes away aborts its request, which closes the WebSocket, so the object knows at once.
+//! that goes away aborts its request, which closes the WebSocket, so the object knows; workerd by itself
+//! notices that at its next write, which is the keep-alive text at the latest.
 
 use std::time::Duration;
 
@@ -40,7 +41,12 @@ pub fn answer(request: &Request, socket: WebSocket, framing: Framing) -> Answer<
     close_on_abort(request, &socket);
     let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, worker::Error>>(64);
     let (content_type, response_stream) = (framing.content_type, receiver);
-    wasm_bindgen_futures::spawn_local(pump(socket, framing, sender));
+    // The platform tells of an abort through the request's own signal, so the request lives as long as the stream.
+    let request = request.inner().clone();
+    wasm_bindgen_futures::spawn_local(async move {
+        pump(socket, framing, sender).await;
+        drop(request);
+    });
     let response = worker::ResponseBuilder::new()
         .with_header("content-type", content_type)?
         .with_header("cache-control", "no-store, no-transform")?

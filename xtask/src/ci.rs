@@ -66,14 +66,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn clippy_native(tools: &Tools) -> Result<()> {
-    let mut arguments = vec!["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"];
+    let mut arguments = vec!["clippy", "--workspace", "--all-targets", "--all-features"];
     arguments.extend(WASM.iter().flat_map(|package| ["--exclude", package]));
     arguments.extend(["--", "-D", "warnings"]);
     cargo(tools, &arguments)
 }
 
 fn clippy_wasm(tools: &Tools) -> Result<()> {
-    let mut arguments = vec!["clippy", "--quiet", "--target", "wasm32-unknown-unknown", "-p", "shared"];
+    let mut arguments = vec!["clippy", "--target", "wasm32-unknown-unknown", "-p", "shared"];
     arguments.extend(WASM.iter().flat_map(|package| ["-p", package]));
     arguments.extend(["--", "-D", "warnings"]);
     cargo(tools, &arguments)

@@ -8,6 +8,7 @@ mod build;
 mod ci;
 mod connect;
 mod parts;
+mod process;
 mod progress;
 mod stamp;
 mod test;

@@ -1,6 +1,7 @@
 //! The parts that a running system is made of, built or found: both Workers, the panel's client, `cyrus`.
 
 use std::fs::{self, File};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -37,7 +38,7 @@ impl Parts {
         let cyrus = cyrus(&tools);
         if with_cyrus && std::env::var_os(BINARY).is_none() {
             progress.step("building cyrus");
-            cargo(&tools, &["build", "--quiet", "-p", "edge-worker"])?;
+            cargo(&tools, &["build", "-p", "edge-worker"])?;
             progress.done();
         }
         Ok(Self { tools, workers, cyrus })
@@ -46,7 +47,7 @@ impl Parts {
     /// Builds `cyrus` as released.
     pub fn release_cyrus(tools: &Tools, progress: &Progress) -> Result<PathBuf> {
         progress.step("building cyrus as released");
-        cargo(tools, &["build", "--quiet", "--release", "-p", "edge-worker"])?;
+        cargo(tools, &["build", "--release", "-p", "edge-worker"])?;
         progress.done();
         Ok(tools.target.join("release/cyrus"))
     }
@@ -83,10 +84,11 @@ pub fn lock(tools: &Tools, progress: &Progress) -> Result<File> {
     Ok(lock)
 }
 
-/// Runs cargo; its messages go to stderr.
+/// Runs cargo; its messages go to stderr. In a terminal its own progress is shown.
 pub fn cargo(tools: &Tools, arguments: &[&str]) -> Result<()> {
     let status = Command::new(tools::cargo())
         .args(arguments)
+        .env("CARGO_TERM_QUIET", if std::io::stderr().is_terminal() { "false" } else { "true" })
         .current_dir(&tools.root)
         .status()
         .context("cargo did not start")?;

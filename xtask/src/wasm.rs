@@ -6,13 +6,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::parts;
 use crate::progress::Progress;
 use crate::stamp::Inputs;
-use crate::tools::{self, Tools};
+use crate::tools::Tools;
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,16 +87,9 @@ pub fn build(tools: &Tools, profile: Profile, progress: &Progress) -> Result<Bui
 }
 
 fn cargo(tools: &Tools, profile: Profile) -> Result<()> {
-    let status = Command::new(tools::cargo())
-        .current_dir(&tools.root)
-        .args(["build", "--quiet", "--target", "wasm32-unknown-unknown", "--profile", profile.cargo()])
-        .args(["-p", "proxy-worker", "-p", "panel-worker", "-p", "panel-ui"])
-        .status()
-        .context("cargo did not start")?;
-    if !status.success() {
-        bail!("the Workers did not build; cargo's messages are above");
-    }
-    Ok(())
+    let what = ["build", "--target", "wasm32-unknown-unknown", "--profile", profile.cargo()];
+    let packages = ["-p", "proxy-worker", "-p", "panel-worker", "-p", "panel-ui"];
+    parts::cargo(tools, &[&what[..], &packages[..]].concat())
 }
 
 /// Where cargo put a module.

@@ -75,7 +75,7 @@ miniflare = new Miniflare({
       assets: {
         directory: config.panel.assets,
         binding: "ASSETS",
-        routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: false, static_routing: { user_worker: ["/api/*", "/auth/*", "/setup", "/healthz"] } },
+        routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: false, static_routing: { user_worker: ["/api", "/api/*", "/auth/*", "/setup", "/healthz"] } },
         assetConfig: { not_found_handling: "single-page-application" },
       },
     },

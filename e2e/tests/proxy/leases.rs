@@ -154,6 +154,25 @@ pub async fn an_offer_whose_stream_closes_is_offered_again_uncounted(system: Arc
     mark(&system, &mut stream, &[&hooks.issue_id]).await
 }
 
+pub async fn an_offer_of_a_closed_stream_goes_to_the_next_worker_at_once(system: Arc<System>) -> Result<()> {
+    let (_gone, mut stream) = connected(&system).await?;
+    let hooks = created(&system).await?;
+    let first = stream.offer_of(&hooks.issue_id).await?;
+    drop(stream);
+    // Registering waits until the panel says that the other one is off line.
+    let (next, mut stream) = connected(&system).await?;
+    let begun = Instant::now();
+    let again = stream.offer_of(&hooks.issue_id).await?;
+    let waited = begun.elapsed();
+    assert_eq!(next.ack(again.seq, again.token, "done").await?, "ok");
+    assert_eq!((again.seq, again.attempt), (first.seq, 1));
+    assert!(
+        waited < Duration::from_secs(2),
+        "offered after {waited:?}, as if the dead stream had been asked first"
+    );
+    Ok(())
+}
+
 pub async fn an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_uncounted(
     system: Arc<System>,
 ) -> Result<()> {
@@ -265,4 +284,85 @@ pub async fn everything_stored_outlives_workerd(system: Arc<System>) -> Result<(
         assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     }
     mark(&system, &mut stream, &[&taken.issue_id, &waiting.issue_id]).await
+}
+
+pub async fn a_lapsed_session_moves_to_another_worker_under_a_higher_token(
+    _system: Arc<System>,
+) -> Result<()> {
+    let arguments = [
+        "--edges",
+        "0",
+        "--set",
+        "leaseMs=2000",
+        "--set",
+        "takeoverAfterMs=2000",
+        "--set",
+        "heartbeatLineMs=500",
+    ];
+    let system = System::start(&arguments).await?;
+    let (lost, mut stream) = connected(&system).await?;
+    let hooks = created(&system).await?;
+    let first = stream.offer_of(&hooks.issue_id).await?;
+    assert_eq!(lost.ack(first.seq, first.token, "accepted").await?, "ok");
+    prompted(&system, &hooks, "Is anybody there?").await?;
+    let second = stream.offer_of(&hooks.issue_id).await?;
+    assert_eq!(lost.ack(second.seq, second.token, "accepted").await?, "ok");
+    let begun = Instant::now();
+    drop(stream);
+    let (next, mut stream) = connected(&system).await?;
+    // Everything that was not done, oldest first, told as a take-over and counted.
+    let mut token = 0;
+    for before in [&first, &second] {
+        let moved = stream.offer_of(&hooks.issue_id).await?;
+        assert_eq!(
+            (moved.seq, moved.attempt, &moved.line["takeover"]),
+            (before.seq, 2, &json!(true)),
+            "{moved:?}"
+        );
+        assert!(moved.token > first.token, "{moved:?}");
+        token = moved.token;
+        assert_eq!(next.ack(moved.seq, moved.token, "accepted").await?, "ok");
+    }
+    assert!(
+        begun.elapsed() > Duration::from_millis(3000),
+        "moved after {:?}, within lease and grace",
+        begun.elapsed()
+    );
+    // The one that comes back is told, whatever it says.
+    assert_eq!(held(&lost, &first).await?, vec![first.token]);
+    for state in ["done", "retry", "accepted"] {
+        assert_eq!(lost.ack(first.seq, first.token, state).await?, "stale", "{state}");
+    }
+    assert_eq!(next.ack(first.seq, token, "done").await?, "ok");
+    assert_eq!(next.ack(second.seq, token, "done").await?, "ok");
+    Ok(())
+}
+
+pub async fn a_lease_that_is_renewed_does_not_move(_system: Arc<System>) -> Result<()> {
+    let arguments = [
+        "--edges",
+        "0",
+        "--set",
+        "leaseMs=1500",
+        "--set",
+        "takeoverAfterMs=500",
+        "--set",
+        "heartbeatLineMs=500",
+    ];
+    let system = System::start(&arguments).await?;
+    let (holder, mut stream) = connected(&system).await?;
+    let hooks = created(&system).await?;
+    let offer = stream.offer_of(&hooks.issue_id).await?;
+    assert_eq!(holder.ack(offer.seq, offer.token, "accepted").await?, "ok");
+    // Its stream is away, its heartbeats are not.
+    drop(stream);
+    let (_next, mut stream) = connected(&system).await?;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        assert_eq!(held(&holder, &offer).await?, Vec::<u64>::new(), "after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    mark(&system, &mut stream, &[&hooks.issue_id]).await?;
+    assert_eq!(holder.ack(offer.seq, offer.token, "done").await?, "ok");
+    Ok(())
 }

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         refusals::methods_other_than_post_are_refused_with_allow,
         refusals::after_every_refusal_nothing_is_stored_and_the_next_good_one_works,
         refusals::a_body_signed_with_a_secret_of_the_list_is_taken_whatever_its_size,
+        refusals::over_the_organizations_rate_a_sender_is_told_when_to_come_back,
         duplicates::the_same_delivery_three_times_is_one_event,
         duplicates::two_delivery_ids_of_one_agent_session_are_one_event,
         duplicates::two_prompts_are_two_events_and_the_same_prompt_again_is_none,
@@ -45,12 +46,15 @@ fn main() -> ExitCode {
         leases::an_ack_for_an_event_that_was_never_made_is_unknown,
         leases::done_releases_the_lease_and_the_next_event_gets_a_higher_token,
         leases::an_offer_whose_stream_closes_is_offered_again_uncounted,
+        leases::an_offer_of_a_closed_stream_goes_to_the_next_worker_at_once,
         leases::an_offer_that_nobody_accepts_ends_the_stream_and_is_offered_again_uncounted,
         leases::an_offer_that_one_worker_does_not_accept_goes_to_the_next,
         leases::an_accepted_event_is_named_in_hello_and_not_offered_again,
         leases::a_retry_is_offered_again_and_counted,
         leases::a_heartbeat_names_the_leases_that_are_not_held,
         leases::a_stop_cancels_what_waits_before_it,
+        leases::a_lapsed_session_moves_to_another_worker_under_a_higher_token,
+        leases::a_lease_that_is_renewed_does_not_move,
         leases::everything_stored_outlives_workerd,
     ];
     suite::main(&settings, Duration::from_secs(120), list)

@@ -88,7 +88,8 @@ pub async fn a_stamp_that_is_not_fresh_is_refused_and_each_wrong_one_is_named(
 
 async fn wrong_stamps(system: &System) -> Result<Vec<String>> {
     let mut keys = Vec::new();
-    let cases: [(&str, fn() -> Option<String>, &str); 14] = [
+    type Stamp = fn() -> Option<String>;
+    let cases: [(&str, Stamp, &str); 14] = [
         ("missing", || None, "stamp_missing"),
         ("null", || Some("null".into()), "stamp_missing"),
         ("in seconds", || Some((now_ms() / 1000).to_string()), "stamp_stale"),
@@ -413,5 +414,25 @@ pub async fn a_body_signed_with_a_secret_of_the_list_is_taken_whatever_its_size(
         let offer = stream.offer_of(&hooks.issue_id).await?;
         assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     }
+    Ok(())
+}
+
+pub async fn over_the_organizations_rate_a_sender_is_told_when_to_come_back(
+    _system: Arc<System>,
+) -> Result<()> {
+    let system = System::start(&["--edges", "0", "--set", "webhooksPerMinute=5"]).await?;
+    let mut refused = None;
+    // A minute of the clock may begin anew on the way, so more than twice the rate is sent.
+    for _ in 0..12 {
+        let answer = system.send(&system.new_session().created_by_delegation(now_ms())).await?;
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.context("twelve webhooks were taken at five a minute")?;
+    refused.assert_refused("over the rate", 429, "rate_limited");
+    let wait: u64 = refused.retry_after.as_deref().context("no Retry-After")?.parse()?;
+    assert!((1..=60).contains(&wait), "{wait} s");
     Ok(())
 }

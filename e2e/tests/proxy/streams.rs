@@ -31,9 +31,9 @@ pub async fn a_stream_says_hello_first_and_then_shows_that_it_lives(system: Arc<
 }
 
 pub async fn an_event_that_waits_is_offered_as_soon_as_a_stream_opens(system: Arc<System>) -> Result<()> {
+    let worker = RawWorker::register(&system).await?;
     let hooks = system.new_session();
     system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("nobody on line", "stored");
-    let worker = RawWorker::register(&system).await?;
     let mut stream = worker.stream().await?;
     let offer = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!((offer.attempt, offer.token), (1, 1));

@@ -1,1 +1,29 @@
-fn main() {}
+//! The whole way, on real parts: webhook, hub, edge, git, the real `claude` with a scripted model, Linear's stand-in, panel.
+
+mod conversation;
+mod demo;
+mod outage;
+mod session;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use e2e::{suite, tests};
+
+fn main() -> ExitCode {
+    let list = tests![
+        session::an_issue_becomes_a_commit_seen_live_and_told_to_linear,
+        session::a_mention_in_a_comment_is_worked_on_as_well,
+        session::the_same_delivery_three_times_is_one_session_and_one_run,
+        session::nasty_titles_make_sound_branches_and_commits,
+        session::a_model_that_refuses_ends_the_session_with_an_error_that_is_told,
+        conversation::a_follow_up_goes_on_in_the_same_conversation,
+        conversation::a_prompt_reaches_the_running_agent,
+        conversation::a_stop_ends_the_running_agent,
+        outage::an_event_that_comes_while_workerd_is_down_is_not_lost_when_it_is_sent_again,
+        outage::a_run_goes_on_while_workerd_dies_and_no_line_is_lost,
+        outage::five_webhooks_while_no_edge_is_on_line_all_run_each_once,
+        demo::the_demo_ends_well_and_says_what_it_did,
+    ];
+    suite::main(&["--edges", "1", "--set", "heartbeatLineMs=2000"], Duration::from_secs(420), list)
+}

@@ -106,6 +106,33 @@ impl Hub {
         Ok(settings.takeover_never || waited < i64::try_from(wait).unwrap_or(i64::MAX))
     }
 
+    /// Moves every session whose lease has lapsed beyond the grace, where another worker can take it. Its events may
+    /// all be in the old worker's journal, so nothing waits that would bring [`Self::dispatch`] to look at it.
+    pub(super) fn move_lapsed(&self, now: Timestamp) -> Answer<()> {
+        let settings = self.settings()?;
+        for held in lease::all(&self.sql())? {
+            if held.lease().standing(now, &settings) != Standing::Movable {
+                continue;
+            }
+            let open = event::select(
+                &self.sql(),
+                "session_key = ? AND state IN ('offered', 'accepted')",
+                vec![held.session_key.as_str().into()],
+            )?;
+            let Some(oldest) = open.first() else { continue };
+            let mut candidates = self.candidates(oldest)?;
+            candidates.retain(|candidate| candidate.worker != held.worker_id);
+            let Some(to) = choose(&candidates, None) else { continue };
+            sql::transaction(&self.state, || self.move_session(oldest, to, now, &settings).map(drop))?;
+            let revoked =
+                StreamLine::Revoked { session_key: held.session_key, token: FencingToken(held.token) };
+            for socket in self.streams_of(&held.worker_id.to_string()) {
+                let _ = socket.send_with_str(to_text(&revoked)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves a session: a new token, and every event that is not done is offered again, oldest first.
     fn move_session(
         &self,

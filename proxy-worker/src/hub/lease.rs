@@ -48,6 +48,11 @@ pub fn find(sql: &Sql, key: &SessionKey) -> Answer<Option<LeaseRow>> {
     )
 }
 
+/// All leases.
+pub fn all(sql: &Sql) -> Answer<Vec<LeaseRow>> {
+    sql.rows("SELECT session_key, worker_id, token, renewed_at FROM leases ORDER BY session_key", vec![])
+}
+
 /// All leases of a worker.
 pub fn of_worker(sql: &Sql, worker: WorkerId) -> Answer<Vec<LeaseRow>> {
     sql.rows(

@@ -43,6 +43,7 @@ impl Hub {
             )?;
             pair.server.send_with_str(to_text(&self.offer_line(&row, row.token())?)?)?;
         }
+        self.move_lapsed(now)?;
         self.dispatch(now)?;
         self.set_timer(now).await?;
         Ok(Response::from_websocket(pair.client)?)

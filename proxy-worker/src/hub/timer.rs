@@ -23,6 +23,7 @@ impl Hub {
         self.end_stale_offers(now)?;
         self.post_first_thoughts(now).await?;
         self.forget_old(now)?;
+        self.move_lapsed(now)?;
         self.dispatch(now)?;
         self.set_timer(now).await?;
         reply::json(&serde_json::json!({ "rung": true }))

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::Figure;
 use crate::parts::BINARY;
+use crate::process::resident_bytes;
 use crate::progress::Progress;
 
 const RUNS: usize = 10;
@@ -80,11 +81,8 @@ fn measure(child: &mut Child) -> Result<f64> {
     let ready: Value = serde_json::from_str(&line).context("the system did not start")?;
     let pid = ready["edges"][0]["pid"].as_i64().context("the system has no edge")?;
     std::thread::sleep(SETTLE);
-    // POSIX: in units of 1024 bytes.
-    let output = Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let kib: f64 = text.trim().parse().context("the edge has ended")?;
-    Ok(kib * 1024.0)
+    let bytes = resident_bytes(i32::try_from(pid)?).context("the edge has ended")?;
+    Ok(bytes as f64)
 }
 
 #[cfg(test)]

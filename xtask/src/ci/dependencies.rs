@@ -65,7 +65,6 @@ fn ensure(tools: &Tools) -> Result<PathBuf> {
             tools,
             &[
                 "install",
-                "--quiet",
                 "--locked",
                 "--debug",
                 "cargo-deny",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::tools::{self, Tools};
@@ -66,11 +66,7 @@ impl Area {
             Self::Edge => vec![cargo(&["-p", "edge-worker", "-p", "testkit"])],
             Self::Orchestration => vec![],
             Self::Panel => vec![cargo(&["-p", "e2e", "--test", "panel"])],
-            Self::Ui => {
-                let mut steps = vec![cargo(&["-p", "panel-ui", "--lib"])];
-                steps.extend(browser()?);
-                steps
-            }
+            Self::Ui => vec![cargo(&["-p", "panel-ui", "--lib"]), browser()?],
             Self::E2e => vec![cargo(&["-p", "e2e", "--test", "whole"])],
         })
     }
@@ -87,31 +83,20 @@ fn cargo(what: &[&str]) -> Step {
     }
 }
 
-/// The tests that drive Chromium: a target of e2e, and what is written for Node.
-fn browser() -> Result<Vec<Step>> {
-    let root = tools::root();
-    let mut steps = Vec::new();
-    if root.join("e2e/tests/browser").exists() || root.join("e2e/tests/browser.rs").exists() {
-        steps.push(Step { needs_a_browser: true, ..cargo(&["-p", "e2e", "--test", "browser"]) });
-    }
-    let mut files: Vec<String> = fs::read_dir(root.join("e2e/browser"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| format!("e2e/browser/{}", entry.file_name().to_string_lossy()))
-        .filter(|name| name.ends_with(".test.mjs"))
-        .collect();
+/// The tests that drive Chromium. No tests at all is an error.
+fn browser() -> Result<Step> {
+    let listed = fs::read_dir(tools::root().join("e2e/browser")).into_iter().flatten().flatten();
+    let names = listed.map(|entry| format!("e2e/browser/{}", entry.file_name().to_string_lossy()));
+    let mut files: Vec<String> = names.filter(|name| name.ends_with(".test.mjs")).collect();
     files.sort();
-    if !files.is_empty() {
-        let arguments =
-            ["--test", "--test-reporter=spec"].into_iter().map(str::to_owned).chain(files).collect();
-        let program = Tools::find()?.node;
-        steps.push(Step {
-            name: "node --test e2e/browser".into(),
-            program,
-            arguments,
-            needs_a_browser: true,
-        });
+    if files.is_empty() {
+        bail!("there are no tests in e2e/browser");
     }
-    Ok(steps)
+    let flags = ["--test", "--test-reporter=spec"].map(str::to_owned);
+    Ok(Step {
+        name: "node --test e2e/browser".into(),
+        program: Tools::find()?.node,
+        arguments: flags.into_iter().chain(files).collect(),
+        needs_a_browser: true,
+    })
 }
