@@ -1,35 +1,53 @@
 //! Reading request bodies without ever holding more than the route allows.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use serde::de::DeserializeOwned;
 use shared::problem::{Problem, ProblemCode};
-use worker::Request;
+use worker::{ByteStream, Delay, Request};
 
 use crate::failure::{Answer, Failure};
 
-/// Reads at most `limit` bytes. A longer body is refused as soon as that is known: by its declared length before
-/// a byte is read, else at the chunk that passes the limit; the rest is not read.
+/// How long a refused body is let in and thrown away, in ms.
+const LINGER_MS: u64 = 1_000;
+
+/// Reads at most `limit` bytes. A longer body is refused as soon as that is known: by its declared length before a
+/// byte is kept, else at the chunk that passes the limit.
 pub async fn read_capped(request: &mut Request, limit: usize) -> Answer<Vec<u8>> {
     let declared =
         request.headers().get("content-length").ok().flatten().and_then(|text| text.parse::<usize>().ok());
-    let too_large =
-        || Problem::new(ProblemCode::TooLarge, format!("the body may have at most {limit} bytes"));
-    if declared.is_some_and(|length| length > limit) {
-        return Err(too_large().into());
-    }
-    let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(limit));
     if request.inner().body().is_none() {
-        return Ok(bytes);
+        return Ok(Vec::new());
     }
     let mut stream = request.stream()?;
-    while let Some(chunk) = stream.next().await {
+    let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(limit));
+    let mut too_large = declared.is_some_and(|length| length > limit);
+    while !too_large {
+        let Some(chunk) = stream.next().await else { return Ok(bytes) };
         let chunk = chunk?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large().into());
+        too_large = bytes.len() + chunk.len() > limit;
+        if !too_large {
+            bytes.extend_from_slice(&chunk);
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    drop(bytes);
+    linger(&mut stream, limit).await;
+    Err(Problem::new(ProblemCode::TooLarge, format!("the body may have at most {limit} bytes")).into())
+}
+
+/// Throws away what is still coming, for a moment and up to twice the limit: many clients send everything before they
+/// read, and an answer on a connection that is closed under them is lost. Nothing of it is kept.
+async fn linger(stream: &mut ByteStream, limit: usize) {
+    let mut seen = 0;
+    let mut over = Delay::from(Duration::from_millis(LINGER_MS));
+    while seen <= limit.saturating_mul(2) {
+        match select(stream.next(), &mut over).await {
+            Either::Left((Some(Ok(chunk)), _)) => seen += chunk.len(),
+            Either::Left((None | Some(Err(_)), _)) | Either::Right(_) => return,
+        }
+    }
 }
 
 /// Reads a JSON body of at most `limit` bytes.
