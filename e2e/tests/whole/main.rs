@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         session::an_issue_becomes_a_commit_seen_live_and_told_to_linear,
         session::a_mention_in_a_comment_is_worked_on_as_well,
         session::the_same_delivery_three_times_is_one_session_and_one_run,
+        session::issues_of_the_same_identifier_get_a_worktree_and_a_commit_each,
         session::nasty_titles_make_sound_branches_and_commits,
         session::a_model_that_refuses_ends_the_session_with_an_error_that_is_told,
         conversation::a_follow_up_goes_on_in_the_same_conversation,

@@ -126,6 +126,29 @@ pub async fn the_same_delivery_three_times_is_one_session_and_one_run(system: Ar
     Ok(())
 }
 
+/// Two workspaces may have an ENG-774 each.
+pub async fn issues_of_the_same_identifier_get_a_worktree_and_a_commit_each(
+    system: Arc<System>,
+) -> Result<()> {
+    let same = "ENG-774".to_owned();
+    let all: Vec<_> = (0..4).map(|_| system.new_session()).collect();
+    for hooks in &all {
+        let mut hooks = hooks.clone();
+        hooks.identifier = same.clone();
+        system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("created", "stored");
+    }
+    let mut places = std::collections::BTreeSet::new();
+    for hooks in &all {
+        let record = system.completed(&hooks.agent_session_id).await?;
+        places.insert(record["worktreePath"].as_str().context("worktreePath")?.to_owned());
+        let commits = system.commits(&system.branch_of(&hooks.issue_id).await?)?;
+        assert_eq!(commits.len(), 1, "{commits:?}");
+        assert_eq!(record["headCommit"], commits[0].as_str());
+    }
+    assert_eq!(places.len(), all.len(), "{places:?}");
+    Ok(())
+}
+
 pub async fn nasty_titles_make_sound_branches_and_commits(system: Arc<System>) -> Result<()> {
     let titles = [
         "'; touch /tmp/cyrus-e2e-pwned; echo '",

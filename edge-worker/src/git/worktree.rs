@@ -20,7 +20,7 @@ const FOLDER_TRIES: usize = 9;
 pub struct WorktreeRequest<'a> {
     /// The folder that holds all worktrees of the repository.
     pub folder: &'a Path,
-    /// The issue's identifier, which names the worktree's folder.
+    /// What names the worktree's folder: unique for each issue, since a folder is one issue's alone.
     pub issue: &'a str,
     /// The branch to work on.
     pub branch: &'a BranchName,
@@ -198,10 +198,11 @@ async fn place(
     let folder = tokio::fs::canonicalize(request.folder)
         .await
         .map_err(|source| GitError::Folder { path: request.folder.to_owned(), source })?;
+    let first = folder.join(slug(request.issue));
     let registered = registered::list(repository).await?;
     if let Some(holder) = registered.iter().find(|one| one.branch.as_deref() == Some(request.branch.as_str()))
     {
-        if !holder.path.starts_with(&folder) {
+        if !is_place_of(&first, &holder.path) {
             return Err(GitError::BranchInUse {
                 branch: request.branch.to_string(),
                 path: holder.path.clone(),
@@ -210,7 +211,6 @@ async fn place(
         holder.repair(repository).await?;
         return Ok((holder.path.clone(), false));
     }
-    let first = folder.join(slug(request.issue));
     for try_number in 1..=FOLDER_TRIES {
         let path = if try_number == 1 {
             first.clone()
@@ -228,6 +228,19 @@ async fn place(
         }
     }
     Err(GitError::NoFolder { path: first })
+}
+
+/// Whether a path is an issue's first folder or one of its numbered others. Another issue's worktree is never
+/// shared: two runs in one folder would undo each other.
+fn is_place_of(first: &Path, path: &Path) -> bool {
+    let (Some(first_name), Some(name)) = (first.to_str(), path.to_str()) else { return first == path };
+    match name.strip_prefix(first_name) {
+        Some("") => true,
+        Some(rest) => {
+            rest.strip_prefix('-').is_some_and(|digits| digits.len() == 1 && digits.parse::<usize>().is_ok())
+        }
+        None => false,
+    }
 }
 
 /// True for a path that is not there or is an empty folder.

@@ -294,7 +294,9 @@ impl Turn {
 
 /// What an agent may see of this process's environment.
 fn environment() -> Environment {
+    let home = std::env::home_dir().unwrap_or_else(|| std::path::PathBuf::from("/"));
     Environment::plain()
+        .with("HOME", home)
         .inherit(MODEL_ACCESS)
         .with("GIT_AUTHOR_NAME", "Cyrus")
         .with("GIT_AUTHOR_EMAIL", "cyrus@localhost")

@@ -1,11 +1,12 @@
 //! Where a session works: its repository, its branch as Linear names it, its worktree.
 
 use anyhow::{Context, anyhow};
+use shared::digest::sha256_hex;
 use shared::event::AgentSession;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Means;
-use crate::git::{BranchName, Repository, Worktree, WorktreeRequest};
+use crate::git::{BranchName, GitError, Repository, Worktree, WorktreeRequest};
 
 /// The longest guide that goes into the prompt, in bytes.
 const LONGEST_GUIDE: usize = 32 * 1024;
@@ -23,13 +24,24 @@ pub async fn prepare(means: &Means, session: &AgentSession, workspace: &str) -> 
     let named = branch_name(means, session).await;
     let branch = BranchName::or_from_issue(named.as_deref(), identifier);
     let folder = means.config.state_dir.join("worktrees").join(crate::git::branch::slug(&config.name));
+    // Two workspaces may have an ENG-774 each, so the identifier alone does not name a folder.
+    let mark: String = sha256_hex(session.session_key().as_str().as_bytes()).chars().take(8).collect();
+    let place = format!("{identifier}-{mark}");
     let request = WorktreeRequest {
         folder: &folder,
-        issue: identifier,
+        issue: &place,
         branch: &branch,
         base: config.base_branch.as_deref(),
     };
-    Worktree::ensure(&repository, &request).await.context("the worktree could not be made")
+    match Worktree::ensure(&repository, &request).await {
+        Err(GitError::BranchInUse { path, .. }) => {
+            info!("{branch} is checked out in {}; this session works on a branch beside it", path.display());
+            let beside = BranchName::or_from_issue(Some(&format!("{branch}-{mark}")), &place);
+            Worktree::ensure(&repository, &WorktreeRequest { branch: &beside, ..request }).await
+        }
+        outcome => outcome,
+    }
+    .context("the worktree could not be made")
 }
 
 /// The branch that Linear suggests, so that Linear links what happens on it.

@@ -159,6 +159,18 @@ async fn a_branch_in_somebodys_checkout_is_refused_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_branch_in_another_issues_worktree_is_refused_and_that_worktree_is_left_alone() {
+    let scene = Scene::new();
+    let first = scene.ensure("ENG-1-aaaa", "eng-1").await.unwrap();
+    let error = scene.ensure("ENG-1-bbbb", "eng-1").await.unwrap_err();
+    assert!(matches!(&error, GitError::BranchInUse { path, .. } if *path == first.path), "{error}");
+    // Nor is a folder whose name only begins like ours our own.
+    let error = scene.ensure("ENG-1", "eng-1").await.unwrap_err();
+    assert!(matches!(error, GitError::BranchInUse { .. }), "{error}");
+    assert_eq!(git(&first.path, &["branch", "--show-current"]).trim(), "eng-1");
+}
+
+#[tokio::test]
 async fn a_worktree_on_another_branch_is_switched_only_when_nothing_is_lost() {
     let scene = Scene::new();
     let tree = scene.ensure("ENG-1", "eng-1").await.unwrap();
