@@ -137,15 +137,16 @@ pub async fn issues_of_the_same_identifier_get_a_worktree_and_a_commit_each(
         hooks.identifier = same.clone();
         system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("created", "stored");
     }
-    let mut places = std::collections::BTreeSet::new();
+    let (mut places, mut heads) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
     for hooks in &all {
         let record = system.completed(&hooks.agent_session_id).await?;
         places.insert(record["worktreePath"].as_str().context("worktreePath")?.to_owned());
         let commits = system.commits(&system.branch_of(&hooks.issue_id).await?)?;
         assert_eq!(commits.len(), 1, "{commits:?}");
         assert_eq!(record["headCommit"], commits[0].as_str());
+        heads.extend(commits);
     }
-    assert_eq!(places.len(), all.len(), "{places:?}");
+    assert_eq!((places.len(), heads.len()), (all.len(), all.len()), "{places:?} {heads:?}");
     Ok(())
 }
 

@@ -93,8 +93,10 @@ impl Task {
         let heading = if self.title.is_empty() { "Note" } else { &self.title };
         let issue = self.identifier.as_deref().unwrap_or("none");
         format!(
-            "# {heading}\n\nIssue: {issue}\n\nWritten by the scripted model for request {}.\n",
-            self.ordinal
+            "# {heading}\n\nIssue: {issue}\n\nWritten by the scripted model for request {}. Mark: {}.\n",
+            self.ordinal,
+            // Two runs of the same second would else make the very same commit, and look like one.
+            uuid::Uuid::new_v4().simple(),
         )
     }
 
