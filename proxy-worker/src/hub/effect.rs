@@ -17,10 +17,13 @@ use worker::{Fetch, Headers, Method, Request, RequestInit};
 use worker_shell::failure::{Answer, Failure};
 use worker_shell::{clock, log, sql};
 
+use super::worker::WorkerRow;
 use super::{Hub, event, lease};
 
-const QUEUED: &str =
+const NOBODY: &str =
     "I have this, and it is queued: no worker is on line right now. It starts as soon as one is.";
+const BUSY: &str =
+    "I have this, and it is queued: every worker is busy right now. It starts as soon as one has room.";
 const STOPPED: &str = "Stopped before any work began.";
 
 impl Hub {
@@ -41,9 +44,11 @@ impl Hub {
             }
             Ok(due)
         })?;
+        let on_line = |worker: &WorkerRow| !self.streams_of(&worker.id.to_string()).is_empty();
+        let words = if self.workers()?.iter().any(on_line) { BUSY } else { NOBODY };
         for row in due {
             let event = event::body(&self.sql(), row.seq())?;
-            let content = ActivityContent::Thought { body: QUEUED.to_owned() };
+            let content = ActivityContent::Thought { body: words.to_owned() };
             self.post_activity(&event, row.seq(), Step::FirstThought, content).await;
         }
         Ok(())
