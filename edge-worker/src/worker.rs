@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
-use crate::http::{self, HttpError};
+use crate::http;
 use crate::journal::Journal;
 use crate::journal::event::{Known, Taken};
 use crate::linear::LinearClient;
@@ -337,9 +337,4 @@ impl Worker {
 
 fn refusal() -> String {
     "the proxy refuses this worker key: it is unknown or revoked; make a new one in the panel under Workers and put it into CONTROL_PANEL_API_KEY".to_owned()
-}
-
-/// Whether trying again may help.
-pub fn is_passing(error: &HttpError) -> bool {
-    error.is_passing()
 }
