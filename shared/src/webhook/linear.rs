@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{MAX_DEPTH, depth, stamp};
-use crate::digest::sha256_hex;
 use crate::event::{AgentSession, Comment, EventBody, Issue};
 use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
 use crate::problem::{Problem, ProblemCode};
@@ -105,15 +104,6 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
         }
         _ => Ok(Received::NotOurs { kind: format!("{kind}/{action}").chars().take(64).collect() }),
     }
-}
-
-/// The identity of a body that no id names: its hash without the stamp, which is fresh in each retry.
-pub fn hash_without_stamp(body: &Value) -> String {
-    let mut body = body.clone();
-    if let Some(object) = body.as_object_mut() {
-        object.remove("webhookTimestamp");
-    }
-    sha256_hex(body.to_string().as_bytes())
 }
 
 fn wrong_shape(detail: &str) -> Problem {
@@ -281,15 +271,5 @@ mod tests {
             body["agentSession"] = broken;
             assert_eq!(code(body.to_string().as_bytes()), "wrong_shape");
         }
-    }
-
-    #[test]
-    fn a_retry_with_a_fresh_stamp_hashes_the_same() {
-        let (mut first, mut second) = (created(), created());
-        first["webhookTimestamp"] = json!(1);
-        second["webhookTimestamp"] = json!(2);
-        assert_eq!(hash_without_stamp(&first), hash_without_stamp(&second));
-        second["action"] = json!("other");
-        assert_ne!(hash_without_stamp(&first), hash_without_stamp(&second));
     }
 }
