@@ -118,9 +118,10 @@ impl Task {
                 self.say_stopped(&taken, &session).await?;
                 self.finish(vec![taken.seq], &session, taken.token).await
             }
-            EventBody::SessionCreated { .. } | EventBody::SessionPrompted { .. } => {
-                self.work(taken, session, inbox).await
-            }
+            EventBody::SessionCreated { .. }
+            | EventBody::SessionPrompted { .. }
+            | EventBody::RunRequested { .. }
+            | EventBody::CheckRequested { .. } => self.work(taken, session, inbox).await,
         }
     }
 

@@ -83,6 +83,15 @@ pub struct Worker {
     pub slots: u32,
     /// How many it runs now.
     pub used: u32,
+    /// Its share against others.
+    #[serde(default)]
+    pub weight: u32,
+    /// Its events that are not done.
+    #[serde(default)]
+    pub queue: u64,
+    /// Offers in a row that it did not accept in time, and events that it gave back.
+    #[serde(default)]
+    pub strikes: u32,
     /// When it was last heard of.
     pub last_seen_at: Option<Timestamp>,
 }

@@ -50,6 +50,9 @@ pub enum EventBody {
         activity_id: String,
         /// What the person wrote.
         text: String,
+        /// It was written in the panel; Linear has no activity of that id.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_panel: bool,
     },
     /// A person pressed stop.
     SessionStopped {
@@ -57,6 +60,26 @@ pub enum EventBody {
         agent_session: AgentSession,
         /// The Linear activity that holds the signal.
         activity_id: String,
+        /// It was pressed in the panel; Linear has no activity of that id.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_panel: bool,
+    },
+    /// A person started a run in the panel, without a Linear issue: nothing of it is told to Linear.
+    RunRequested {
+        /// The panel's session; its id is the panel's own.
+        agent_session: AgentSession,
+        /// What to do.
+        prompt: String,
+        /// The repository by name or remote; absent: the worker's only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<String>,
+    },
+    /// The panel wants to know whether an executor works here; the `done` ack carries the result.
+    CheckRequested {
+        /// The check's own, which exists in the panel alone.
+        agent_session: AgentSession,
+        /// The executor's name.
+        executor: String,
     },
 }
 
@@ -66,7 +89,9 @@ impl EventBody {
         match self {
             Self::SessionCreated { agent_session, .. }
             | Self::SessionPrompted { agent_session, .. }
-            | Self::SessionStopped { agent_session, .. } => agent_session,
+            | Self::SessionStopped { agent_session, .. }
+            | Self::RunRequested { agent_session, .. }
+            | Self::CheckRequested { agent_session, .. } => agent_session,
         }
     }
 
@@ -81,6 +106,8 @@ impl EventBody {
             Self::SessionCreated { .. } => "session_created",
             Self::SessionPrompted { .. } => "session_prompted",
             Self::SessionStopped { .. } => "session_stopped",
+            Self::RunRequested { .. } => "run_requested",
+            Self::CheckRequested { .. } => "check_requested",
         }
     }
 }
@@ -104,6 +131,9 @@ pub struct AgentSession {
     /// The person who started it; an automation leaves none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creator_name: Option<String>,
+    /// It exists in the panel alone: nothing is posted to Linear.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
 }
 
 impl AgentSession {

@@ -20,6 +20,7 @@ pub mod problem;
 pub mod run;
 pub mod session;
 pub mod settings;
+pub mod status;
 pub mod stream;
 pub mod surrogate;
 pub mod time;

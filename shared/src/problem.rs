@@ -68,6 +68,10 @@ codes! {
     WorkerUnknown = "worker_unknown", 404, "The worker is not registered";
     /// The fencing token is older than the lease.
     TokenStale = "token_stale", 409, "The lease has moved";
+    /// A delivery that is still open, or done, cannot be replayed.
+    NotReplayable = "not_replayable", 409, "The delivery cannot be replayed";
+    /// A session that is over, or of another kind, cannot take this.
+    NotPossible = "not_possible", 409, "That is not possible now";
     /// There is no token to hand out.
     NotConnected = "not_connected", 404, "The workspace is not connected";
     /// The sign-in link was used before.

@@ -31,6 +31,12 @@ pub struct Settings {
     pub first_thought_ms: u64,
     /// A stream is ended on purpose after this, before the platform's CPU limit ends it.
     pub stream_max_ms: u64,
+    /// A stream is ended on purpose after this many lines, for the same reason.
+    pub stream_max_lines: u32,
+    /// A timer that rings later than this means that the hub itself was away: every lease starts anew.
+    pub outage_ms: u64,
+    /// Requests an hour that Linear allows to one workspace; workers get slices of them.
+    pub linear_requests_per_hour: u32,
     /// Done events are kept this long.
     pub retention_ms: u64,
     /// The Room joins log batches for this long while somebody watches.
@@ -55,6 +61,9 @@ impl Default for Settings {
             backoff_max_ms: 600_000,
             first_thought_ms: 5_000,
             stream_max_ms: 300_000,
+            stream_max_lines: 2_000,
+            outage_ms: 30_000,
+            linear_requests_per_hour: 5_000,
             retention_ms: 7 * 24 * 3_600_000,
             flush_watched_ms: 2_000,
             flush_unwatched_ms: 10_000,

@@ -57,6 +57,9 @@ pub enum StreamLine {
         /// The proxy has already posted the first thought.
         #[serde(default)]
         first_thought: bool,
+        /// Requests to Linear that the worker may spend within the hour; absent when no slice is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        linear_slice: Option<u32>,
         /// The event.
         event: Box<Event>,
     },

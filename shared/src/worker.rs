@@ -63,6 +63,9 @@ pub struct Heartbeat {
     pub slots: u32,
     /// How many it runs now.
     pub used: u32,
+    /// Requests that it sent to Linear since its last heartbeat.
+    #[serde(default)]
+    pub linear_used: u32,
 }
 
 /// A lease by key and token.

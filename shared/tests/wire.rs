@@ -26,6 +26,7 @@ use shared::problem::{Problem, ProblemCode};
 use shared::run::RunRecord;
 use shared::session::{AgentType, ExecutorType, NewSession, SessionRecord, SessionState, SessionUpdate};
 use shared::settings::Settings;
+use shared::status::{DeliveryRecord, HubStatus, Latency, LinearBudget, Queue, Wait, Wakes, WorkerStatus};
 use shared::stream::{HeldLease, PROTOCOL, StreamLine};
 use shared::time::Timestamp;
 use shared::worker::{
@@ -72,6 +73,7 @@ fn agent_session() -> AgentSession {
         }),
         comment: Some(Comment { id: "c".into(), body: "hi".into() }),
         creator_name: None,
+        local: false,
     }
 }
 
@@ -96,8 +98,22 @@ fn bodies() -> Vec<EventBody> {
             agent_session: agent_session(),
             activity_id: "a".into(),
             text: "two digits".into(),
+            from_panel: false,
         },
-        EventBody::SessionStopped { agent_session: agent_session(), activity_id: "a".into() },
+        EventBody::SessionStopped {
+            agent_session: agent_session(),
+            activity_id: "a".into(),
+            from_panel: true,
+        },
+        EventBody::RunRequested {
+            agent_session: AgentSession { issue: None, local: true, ..agent_session() },
+            prompt: "add a page".into(),
+            repository: Some("demo".into()),
+        },
+        EventBody::CheckRequested {
+            agent_session: AgentSession { issue: None, local: true, ..agent_session() },
+            executor: "claude".into(),
+        },
     ]
 }
 
@@ -162,6 +178,7 @@ fn events_and_stream_lines_hold() {
         takeover: false,
         ask: true,
         first_thought: false,
+        linear_slice: Some(40),
         event: Box::new(event(body)),
     }));
     holds("stream_line", &lines);
@@ -206,7 +223,7 @@ fn workers_and_leases_hold() {
         &[Registered { worker_id, protocol: PROTOCOL, intervals: Settings::default().intervals() }],
     );
     let claim = LeaseClaim { session_key: SessionKey::from("k"), token: FencingToken(7) };
-    holds("heartbeat", &[Heartbeat { leases: vec![claim.clone()], slots: 2, used: 1 }]);
+    holds("heartbeat", &[Heartbeat { leases: vec![claim.clone()], slots: 2, used: 1, linear_used: 3 }]);
     holds(
         "heartbeat_answer",
         &[HeartbeatAnswer {
@@ -234,6 +251,62 @@ fn workers_and_leases_hold() {
         "settings",
         &[Settings::default(), Settings { offer_ms: 5, takeover_never: true, ..Settings::default() }],
     );
+}
+
+#[test]
+fn what_people_see_of_the_hub_holds() {
+    let delivery = DeliveryRecord {
+        id: EventId::from_uuid(uuid(1)),
+        seq: Seq(4),
+        delivery_id: DeliveryId::from("234d1a4e"),
+        kind: "session_created".into(),
+        session_key: SessionKey::from("k"),
+        agent_session_id: Some(AgentSessionId::from("a")),
+        workspace_id: LinearWorkspaceId::from("5c0f5d0e"),
+        title: Some("ENG-774 Show totals".into()),
+        state: EventState::Pending,
+        waits: Some(Wait::Order),
+        attempts: 2,
+        worker_id: Some(WorkerId::from_uuid(uuid(3))),
+        token: Some(FencingToken(7)),
+        takeover: true,
+        ask: false,
+        first_thought: true,
+        reason: None,
+        received_at: NOW,
+        not_before: Some(NOW),
+        offered_at: None,
+        accepted_at: None,
+        ended_at: None,
+    };
+    holds("delivery_record", &[delivery]);
+    let worker = WorkerStatus {
+        id: WorkerId::from_uuid(uuid(3)),
+        name: "laptop".into(),
+        state: WorkerState::Working,
+        version: "0.1.0".into(),
+        protocol: PROTOCOL,
+        executors: vec!["claude".into()],
+        repositories: vec![],
+        teams: vec!["ENG".into()],
+        slots: 2,
+        used: 1,
+        weight: 1,
+        queue: 3,
+        strikes: 0,
+        last_seen_at: NOW,
+    };
+    let status = HubStatus {
+        server_time: NOW,
+        workers: vec![worker],
+        queue: Queue { pending: 1, ..Queue::default() },
+        oldest_undone_ms: Some(5),
+        ack_latency: Latency { count: 1, p50_ms: Some(2), p99_ms: Some(2) },
+        wakes: Wakes { lives: 1, ..Wakes::default() },
+        storage_bytes: 4096,
+        linear: LinearBudget { allowed: 5_000, used: 3 },
+    };
+    holds("hub_status", &[status]);
 }
 
 #[test]
@@ -343,6 +416,9 @@ fn the_panels_own_shapes_hold() {
         executors: vec!["claude".into()],
         slots: 2,
         used: 1,
+        weight: 1,
+        queue: 0,
+        strikes: 0,
         last_seen_at: Some(NOW),
     };
     holds("worker", &[worker]);

@@ -26,6 +26,7 @@ fn taken(seq: u64, token: u64) -> Taken {
         issue: None,
         comment: None,
         creator_name: None,
+        local: false,
     };
     Taken {
         seq: Seq(seq),
@@ -43,6 +44,7 @@ fn taken(seq: u64, token: u64) -> Taken {
                 agent_session,
                 activity_id: "a".into(),
                 text: "hi\u{0}\u{1f980}".into(),
+                from_panel: false,
             },
         },
     }

@@ -21,6 +21,7 @@ pub fn first_thought(body: &EventBody) -> String {
         },
         EventBody::SessionPrompted { .. } => "Got it. I am looking at what you wrote.".to_owned(),
         EventBody::SessionStopped { .. } => "Stopping.".to_owned(),
+        EventBody::RunRequested { .. } | EventBody::CheckRequested { .. } => String::new(),
     }
 }
 

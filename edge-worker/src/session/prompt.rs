@@ -29,7 +29,8 @@ pub fn of(body: &EventBody) -> String {
             parts.join("\n\n")
         }
         EventBody::SessionPrompted { text, .. } => text.clone(),
-        EventBody::SessionStopped { .. } => String::new(),
+        EventBody::RunRequested { prompt, .. } => prompt.clone(),
+        EventBody::SessionStopped { .. } | EventBody::CheckRequested { .. } => String::new(),
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
                 }),
                 comment: Some(Comment { id: "c".into(), body: comment.into() }),
                 creator_name: None,
+                local: false,
             },
             prompt_context: context.map(str::to_owned),
             guidance: vec!["Be kind".into()],

@@ -160,7 +160,10 @@ impl Turn {
     pub async fn take_in(&mut self, control: &RunControl, taken: &Taken) -> bool {
         match &taken.event.body {
             EventBody::SessionStopped { .. } => control.stop().await,
-            EventBody::SessionPrompted { .. } | EventBody::SessionCreated { .. } => {
+            EventBody::SessionPrompted { .. }
+            | EventBody::SessionCreated { .. }
+            | EventBody::RunRequested { .. }
+            | EventBody::CheckRequested { .. } => {
                 if let Err(error) = control.send(prompt::of(&taken.event.body)).await {
                     info!("a follow-up came just after the turn; the next turn takes it ({error})");
                     return false;

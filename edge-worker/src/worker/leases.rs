@@ -83,7 +83,7 @@ pub async fn beat(proxy: ProxyClient, leases: Leases, means: Means, lost: mpsc::
         }
         let slots = means.config.slots;
         let free = u32::try_from(means.slots.available_permits()).unwrap_or(0);
-        let heartbeat = Heartbeat { leases: claims, slots, used: slots.saturating_sub(free) };
+        let heartbeat = Heartbeat { leases: claims, slots, used: slots.saturating_sub(free), linear_used: 0 };
         match proxy.heartbeat(&heartbeat).await {
             Ok(answer) => {
                 for claim in answer.lost {

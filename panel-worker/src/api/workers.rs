@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use shared::api::{Page, Worker};
-use shared::hub::call::WorkerStatus;
 use shared::id::{OrgId, WorkerId};
+use shared::status::WorkerStatus;
 use shared::time::Timestamp;
 use shared::worker::WorkerState;
 use worker::{Env, Response};
@@ -34,21 +34,17 @@ pub async fn all(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
 }
 
 fn worker(status: WorkerStatus) -> Worker {
-    let state = match status {
-        WorkerStatus { revoked: true, .. } => WorkerState::Revoked,
-        WorkerStatus { connected: false, .. } => WorkerState::Offline,
-        WorkerStatus { draining: true, .. } => WorkerState::Draining,
-        WorkerStatus { used: 0, .. } => WorkerState::Online,
-        _ => WorkerState::Working,
-    };
     Worker {
         id: status.id,
         name: status.name,
-        state,
+        state: status.state,
         version: status.version,
         executors: status.executors,
         slots: status.slots,
         used: status.used,
+        weight: status.weight,
+        queue: status.queue,
+        strikes: status.strikes,
         last_seen_at: Some(status.last_seen_at),
     }
 }
@@ -103,6 +99,9 @@ async fn recorded(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
                 executors: serde_json::from_str(&row.executors)?,
                 slots: row.slots,
                 used: 0,
+                weight: 0,
+                queue: 0,
+                strikes: 0,
                 last_seen_at: row.last_seen_at.map(Timestamp::from_millis),
             })
         })

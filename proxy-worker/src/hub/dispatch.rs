@@ -202,6 +202,7 @@ impl Hub {
             takeover: row.takeover != 0,
             ask: false,
             first_thought: row.first_thought != 0,
+            linear_slice: None,
             event: Box::new(event::body(&self.sql(), row.seq())?),
         })
     }

@@ -27,6 +27,7 @@ impl Hub {
                     "UPDATE worker_keys SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ?",
                     vec![sql::time(now), key_id.to_string().into()],
                 )?,
+                Order::Event { .. } | Order::RunOnIssue { .. } | Order::ConfigChanged { .. } => {}
             }
             sql.run(
                 "INSERT INTO commands (id, taken_at) VALUES (?, ?) ON CONFLICT DO NOTHING",

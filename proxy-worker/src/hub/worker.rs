@@ -1,12 +1,12 @@
 //! Workers: registration, and the list that the panel shows.
 
 use serde::Deserialize;
-use shared::hub::call::WorkerStatus;
 use shared::id::WorkerId;
 use shared::problem::{Problem, ProblemCode};
+use shared::status::WorkerStatus;
 use shared::stream::PROTOCOL;
 use shared::time::Timestamp;
-use shared::worker::{Registered, Registration};
+use shared::worker::{Registered, Registration, WorkerState};
 use worker::{Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::sql;
@@ -84,20 +84,38 @@ impl Hub {
         )
     }
 
+    fn state_of(&self, row: &WorkerRow) -> WorkerState {
+        if row.revoked != 0 {
+            WorkerState::Revoked
+        } else if self.streams_of(&row.id.to_string()).is_empty() {
+            WorkerState::Offline
+        } else if row.draining != 0 {
+            WorkerState::Draining
+        } else if row.used == 0 {
+            WorkerState::Online
+        } else {
+            WorkerState::Working
+        }
+    }
+
     /// `GET /workers/list`, for the panel.
     pub(super) fn list_workers(&self) -> Answer<Response> {
         let mut list = Vec::new();
         for row in self.workers()? {
             list.push(WorkerStatus {
-                connected: !self.streams_of(&row.id.to_string()).is_empty(),
+                state: self.state_of(&row),
                 id: row.id,
                 name: row.name,
                 version: row.version,
                 executors: serde_json::from_str(&row.executors)?,
                 slots: row.slots,
                 used: row.used,
-                draining: row.draining != 0,
-                revoked: row.revoked != 0,
+                protocol: PROTOCOL,
+                repositories: Vec::new(),
+                teams: Vec::new(),
+                weight: row.weight,
+                queue: 0,
+                strikes: 0,
                 last_seen_at: Timestamp::from_millis(row.last_seen_at),
             });
         }

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::EventBody;
-use crate::id::{DeliveryId, FencingToken, KeyId, LinearWorkspaceId, SessionKey, WorkerId};
-use crate::time::Timestamp;
+use crate::event::{EventBody, Issue};
+use crate::hub::delivery::EventState;
+use crate::id::{
+    AgentSessionId, DeliveryId, EventId, FencingToken, KeyId, LinearWorkspaceId, SessionKey, WorkerId,
+};
 
 /// `POST /deliveries`: store what a webhook means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ pub struct Stored {
 }
 
 /// `POST /commands`: a row of the panel's `hub_outbox`. Its id is the delivery id; repeating it is harmless.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Command {
     /// The row's id.
@@ -39,7 +41,7 @@ pub struct Command {
 }
 
 /// What the panel orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Order {
     /// A worker key was made.
@@ -56,6 +58,42 @@ pub enum Order {
         /// Its id.
         key_id: KeyId,
     },
+    /// An event of the panel's own: a run, a message, a stop, a check. The command's id is its delivery id.
+    Event {
+        /// The workspace; absent: none of Linear's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace_id: Option<LinearWorkspaceId>,
+        /// What happened.
+        body: Box<EventBody>,
+    },
+    /// A run on a Linear issue: the hub opens an agent session there and stores the event under its id.
+    RunOnIssue {
+        /// The workspace; absent: the only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace_id: Option<LinearWorkspaceId>,
+        /// The issue.
+        issue: Issue,
+        /// What the person wants beyond the issue.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
+    },
+    /// The configuration changed.
+    ConfigChanged {
+        /// Its new version.
+        etag: String,
+    },
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandTaken {
+    /// For a run on an issue: the agent session that Linear opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_session_id: Option<AgentSessionId>,
+    /// The event that it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<EventId>,
 }
 
 /// `POST /leases/check`: may this worker key write under this token?
@@ -88,28 +126,38 @@ pub struct LinearConnection {
     pub app_user_id: String,
 }
 
-/// `GET /workers`: one worker.
+/// `POST /deliveries/list`: which deliveries to show, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeliveryQuery {
+    /// Only those in this state.
+    pub state: Option<EventState>,
+    /// Only those of this session key.
+    pub session_key: Option<SessionKey>,
+    /// Only those of this agent session.
+    pub agent_session_id: Option<AgentSessionId>,
+    /// Only those that this worker was offered last.
+    pub worker_id: Option<WorkerId>,
+    /// At most this many, 1 to 200; 50 when absent.
+    pub limit: Option<u32>,
+    /// What the page before gave as `next`.
+    pub cursor: Option<String>,
+}
+
+/// `POST /deliveries/replay`, `/deliveries/dismiss`, `/deliveries/result`: one delivery, by `evt_…` or by delivery id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRef {
+    /// The id.
+    pub id: String,
+}
+
+/// The answer of `/deliveries/result`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WorkerStatus {
-    /// Its id.
-    pub id: WorkerId,
-    /// What people call it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its executors.
-    pub executors: Vec<String>,
-    /// How many sessions it runs at once.
-    pub slots: u32,
-    /// How many leases it holds.
-    pub used: u32,
-    /// It has a stream now.
-    pub connected: bool,
-    /// It is leaving.
-    pub draining: bool,
-    /// Its key was revoked.
-    pub revoked: bool,
-    /// When it was last heard of.
-    pub last_seen_at: Timestamp,
+pub struct DeliveryResult {
+    /// Where the event stands.
+    pub state: EventState,
+    /// What the `done` ack carried.
+    pub result: Option<serde_json::Value>,
+    /// Why, when it was refused.
+    pub reason: Option<String>,
 }

@@ -91,14 +91,14 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
             let activity_id = required(activity, "id", "agentActivity.id")?;
             let meaning = format!("agent_activity/{activity_id}");
             let body = Box::new(if field(activity, "signal") == Some("stop") {
-                EventBody::SessionStopped { agent_session, activity_id }
+                EventBody::SessionStopped { agent_session, activity_id, from_panel: false }
             } else {
                 let text = activity
                     .pointer("/content/body")
                     .and_then(Value::as_str)
                     .ok_or_else(|| wrong_shape("`agentActivity.content.body` must be a text"))?
                     .to_owned();
-                EventBody::SessionPrompted { agent_session, activity_id, text }
+                EventBody::SessionPrompted { agent_session, activity_id, text, from_panel: false }
             });
             Ok(Received::Ours { workspace, meaning, body })
         }
@@ -143,6 +143,7 @@ fn agent_session(value: Option<&Value>) -> Result<AgentSession, Problem> {
         issue,
         comment,
         creator_name: part("creator").and_then(|creator| owned(creator, "name")),
+        local: false,
     })
 }
 
