@@ -1,4 +1,6 @@
 //! An edge worker by hand: plain HTTP against `/v1` and the panel, so that tests can also do what a good edge never does.
+//!
+//! Its stream is in [`crate::raw_stream`]; one that behaves well by itself is in [`crate::bot`].
 
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::{self, Answer};
 use crate::poll;
+pub use crate::raw_stream::{Offer, RawStream, Transport};
 use crate::system::System;
 
 /// How long a line may take to come.
@@ -15,10 +18,11 @@ pub const SOON: Duration = Duration::from_secs(15);
 /// A registered worker without a stream.
 #[derive(Clone)]
 pub struct RawWorker {
-    http: reqwest::Client,
-    proxy: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) proxy: String,
     panel: String,
-    key: String,
+    /// The worker key.
+    pub key: String,
     /// As the hub gave it.
     pub id: String,
 }
@@ -31,6 +35,12 @@ pub fn registration() -> Value {
 impl RawWorker {
     /// Registers once no other worker is on line, so that what is offered is offered to this one.
     pub async fn register(system: &System) -> Result<Self> {
+        Self::alone(system).await?;
+        Self::beside_others(system).await
+    }
+
+    /// Waits until no worker is on line.
+    pub async fn alone(system: &System) -> Result<()> {
         poll::until("the workers of earlier tests to be off line", SOON, async || {
             let workers = system.owner_get("/api/workers").await?;
             let workers = workers["items"].as_array().context("no items")?;
@@ -39,32 +49,65 @@ impl RawWorker {
                 .all(|worker| ["offline", "revoked"].iter().any(|state| worker["state"] == *state));
             Ok(gone.then_some(()))
         })
-        .await?;
-        Self::beside_others(system).await
+        .await
     }
 
     /// Registers under the system's worker key, whoever else is on line; the hub makes the id.
     pub async fn beside_others(system: &System) -> Result<Self> {
+        Self::as_said(system, &json!({})).await
+    }
+
+    /// Registers with these fields laid over the usual ones.
+    pub async fn as_said(system: &System, over: &Value) -> Result<Self> {
+        Self::under_key(system, &system.up.worker_key, over).await
+    }
+
+    /// Registers under this key, with these fields laid over the usual ones.
+    pub async fn under_key(system: &System, key: &str, over: &Value) -> Result<Self> {
         let mut worker = Self {
             http: system.http.clone(),
             proxy: system.up.proxy_url.clone(),
             panel: system.up.panel_url.clone(),
-            key: system.up.worker_key.clone(),
+            key: key.to_owned(),
             id: String::new(),
         };
-        let answer = worker.post("/v1/workers", &registration()).await?;
-        ensure!(answer.status == 200, "registration: {answer:?}");
-        worker.id = answer.body["workerId"].as_str().context("no workerId")?.to_owned();
+        worker.id = worker.say(over).await?;
         Ok(worker)
+    }
+
+    /// Registers again, with these fields laid over the usual ones.
+    pub async fn register_again(&self, over: &Value) -> Result<()> {
+        let mut over = over.clone();
+        over["workerId"] = json!(self.id);
+        let id = self.say(&over).await?;
+        ensure!(id == self.id, "{id} instead of {}", self.id);
+        Ok(())
+    }
+
+    async fn say(&self, over: &Value) -> Result<String> {
+        let mut said = registration();
+        for (name, value) in over.as_object().into_iter().flatten() {
+            said[name.as_str()] = value.clone();
+        }
+        let answer = self.post("/v1/workers", &said).await?;
+        ensure!(answer.status == 200, "registration: {answer:?}");
+        Ok(answer.body["workerId"].as_str().context("no workerId")?.to_owned())
     }
 
     /// `POST` at the proxy.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
-        let mut request = self.http.post(format!("{}{path}", self.proxy)).bearer_auth(&self.key).json(body);
-        if !self.id.is_empty() {
-            request = request.header("cyrus-worker", &self.id);
-        }
-        delivery::answer(request).await
+        delivery::answer(self.request(reqwest::Method::POST, path).json(body)).await
+    }
+
+    /// `GET` at the proxy.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        delivery::answer(self.request(reqwest::Method::GET, path)).await
+    }
+
+    /// A request at the proxy with this worker's credentials.
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.proxy)).bearer_auth(&self.key);
+        if self.id.is_empty() { request } else { request.header("cyrus-worker", &self.id) }
     }
 
     /// A request at the panel with the worker key.
@@ -75,7 +118,16 @@ impl RawWorker {
 
     /// Acks one event and gives the hub's word.
     pub async fn ack(&self, seq: u64, token: u64, state: &str) -> Result<String> {
-        let answers = self.acks(&json!([{"seq": seq, "token": token, "state": state}])).await?;
+        self.ack_saying(seq, token, state, &json!({})).await
+    }
+
+    /// Acks one event with further fields (`reason`, `afterMs`, `result`) and gives the hub's word.
+    pub async fn ack_saying(&self, seq: u64, token: u64, state: &str, more: &Value) -> Result<String> {
+        let mut ack = json!({"seq": seq, "token": token, "state": state});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            ack[name.as_str()] = value.clone();
+        }
+        let answers = self.acks(&json!([ack])).await?;
         Ok(answers[0].as_str().context("no word")?.to_owned())
     }
 
@@ -86,110 +138,42 @@ impl RawWorker {
         Ok(answer.body)
     }
 
+    /// Shows the leases that it believes it holds, and gives the hub's answer.
+    pub async fn heartbeat(&self, leases: &[(String, u64)]) -> Result<Value> {
+        let claims: Vec<Value> =
+            leases.iter().map(|(key, token)| json!({"sessionKey": key, "token": token})).collect();
+        let said = json!({"leases": claims, "slots": 8, "used": claims.len()});
+        let answer = self.post("/v1/heartbeats", &said).await?;
+        ensure!(answer.status == 200, "heartbeat: {answer:?}");
+        Ok(answer.body)
+    }
+
+    /// The tokens of this lease that the hub names as lost.
+    pub async fn lost_of(&self, offer: &Offer) -> Result<Vec<u64>> {
+        let answer = self.heartbeat(&[(offer.session_key.clone(), offer.token)]).await?;
+        let lost = answer["lost"].as_array().context("lost")?;
+        Ok(lost.iter().filter_map(|claim| claim["token"].as_u64()).collect())
+    }
+
+    /// The one record of `GET /v1/deliveries` for this seq of this session.
+    pub async fn record(&self, session_key: &str, seq: u64) -> Result<Value> {
+        let answer = self.get(&format!("/v1/deliveries?sessionKey={session_key}")).await?;
+        ensure!(answer.status == 200, "deliveries: {answer:?}");
+        let items = answer.body["items"].as_array().context("no items")?;
+        items
+            .iter()
+            .find(|item| item["seq"] == seq)
+            .cloned()
+            .with_context(|| format!("no record of {seq} in {items:?}"))
+    }
+
     /// Opens the stream and reads its `hello`.
     pub async fn stream(&self) -> Result<RawStream> {
-        let request = self.http.get(format!("{}/v1/events", self.proxy)).bearer_auth(&self.key);
-        let response = request.header("cyrus-worker", &self.id).send().await?;
-        ensure!(response.status() == 200, "stream: {}: {}", response.status(), response.text().await?);
-        let mut stream = RawStream {
-            worker: self.clone(),
-            response,
-            buffer: Vec::new(),
-            forbidden: Vec::new(),
-            hello: Value::Null,
-        };
-        stream.hello = stream.next().await?.context("the stream ended before its first line")?;
-        ensure!(stream.hello["type"] == "hello", "the first line is no hello: {}", stream.hello);
-        Ok(stream)
-    }
-}
-
-/// An offer as it came.
-#[derive(Debug, Clone)]
-pub struct Offer {
-    pub seq: u64,
-    pub token: u64,
-    pub attempt: u64,
-    pub session_key: String,
-    pub line: Value,
-}
-
-/// An open stream.
-pub struct RawStream {
-    pub worker: RawWorker,
-    response: reqwest::Response,
-    buffer: Vec<u8>,
-    forbidden: Vec<String>,
-    /// The first line.
-    pub hello: Value,
-}
-
-impl RawStream {
-    /// The next line, heartbeats among them; `None`: the stream has ended.
-    pub async fn next(&mut self) -> Result<Option<Value>> {
-        tokio::time::timeout(SOON, self.next_line()).await.context("no line on the stream in time")?
+        self.stream_over(Transport::Ndjson).await
     }
 
-    async fn next_line(&mut self) -> Result<Option<Value>> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line)
-                    .map(Some)
-                    .with_context(|| String::from_utf8_lossy(&line).into_owned());
-            }
-            match self.response.chunk().await? {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// The next line that is no heartbeat; `None`: the stream has ended.
-    pub async fn next_telling(&mut self) -> Result<Option<Value>> {
-        let look = async {
-            loop {
-                match self.next_line().await? {
-                    Some(line) if line["type"] == "heartbeat" => {}
-                    other => return anyhow::Ok(other),
-                }
-            }
-        };
-        tokio::time::timeout(SOON, look).await.context("nothing but heartbeats on the stream")?
-    }
-
-    /// The next offer of this session. What another test left behind is finished on the way.
-    pub async fn offer_of(&mut self, session_key: &str) -> Result<Offer> {
-        let look = async {
-            loop {
-                let line = self.next_line().await?.context("the stream ended before the offer")?;
-                if line["type"] != "event" {
-                    continue;
-                }
-                let number = |name: &str| line[name].as_u64().with_context(|| format!("no {name} in {line}"));
-                let (seq, token, attempt) = (number("seq")?, number("token")?, number("attempt")?);
-                if line["sessionKey"] == session_key {
-                    let session_key = session_key.to_owned();
-                    return anyhow::Ok(Offer { seq, token, attempt, session_key, line });
-                }
-                let foreign = line["sessionKey"].as_str().unwrap_or_default();
-                ensure!(
-                    !self.forbidden.iter().any(|key| key == foreign),
-                    "an offer that must not come: {line}"
-                );
-                self.worker.ack(seq, token, "done").await?;
-            }
-        };
-        tokio::time::timeout(SOON, look)
-            .await
-            .with_context(|| format!("no offer for session {session_key}"))?
-    }
-
-    /// The offer of `good`, which was sent last; an offer of any session in `forbidden` before it is an error.
-    pub async fn only(&mut self, good: &str, forbidden: &[String]) -> Result<Offer> {
-        let before = std::mem::replace(&mut self.forbidden, forbidden.to_vec());
-        let offer = self.offer_of(good).await;
-        self.forbidden = before;
-        offer
+    /// Opens the stream over this transport and reads its `hello`.
+    pub async fn stream_over(&self, transport: Transport) -> Result<RawStream> {
+        RawStream::open(self, transport).await
     }
 }

@@ -1,6 +1,6 @@
-//! Runs a list of named tests on one system, one after the other, and says so in libtest's words.
+//! Runs groups of named tests, each group on one system, one after the other, and says so in libtest's words.
 //!
-//! The system is stopped however the tests end: by a panic, a deadline, SIGINT or SIGTERM. Arguments: any number of
+//! A group's system starts only when one of its tests is picked. It is stopped however the tests end: by a panic, a deadline, SIGINT or SIGTERM. Arguments: any number of
 //! texts that a test's name must contain, `--exact`, `--list`; other flags are passed over.
 
 use std::future::Future;
@@ -23,6 +23,20 @@ pub struct Test {
     pub run: Box<dyn Fn(Arc<System>) -> Running>,
 }
 
+/// Tests that share a system.
+pub struct Group {
+    /// What the system is started with.
+    pub arguments: Vec<&'static str>,
+    pub tests: Vec<Test>,
+}
+
+/// The arguments of `up` for a system without real edges and with these settings.
+pub fn without_edges(settings: &[&'static str]) -> Vec<&'static str> {
+    let mut arguments = vec!["--edges", "0"];
+    arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+    arguments
+}
+
 /// Makes a list of tests from async functions that take an `Arc<System>`.
 #[macro_export]
 macro_rules! tests {
@@ -35,28 +49,44 @@ macro_rules! tests {
 }
 
 /// Runs the tests that the arguments pick, on a system started with `arguments`; `deadline` is for each test.
-pub fn main(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCode {
-    let chosen: Vec<Test> = tests.into_iter().filter(|test| wanted(test.name)).collect();
-    if std::env::args().any(|argument| argument == "--list") {
-        for test in &chosen {
-            println!("{}: test", test.name);
+pub fn main(arguments: &[&'static str], deadline: Duration, tests: Vec<Test>) -> ExitCode {
+    groups(deadline, vec![Group { arguments: arguments.to_vec(), tests }])
+}
+
+/// Runs the tests that the arguments pick, each group on a system of its own; `deadline` is for each test.
+pub fn groups(deadline: Duration, groups: Vec<Group>) -> ExitCode {
+    let mut chosen: Vec<Group> = Vec::new();
+    for Group { arguments, tests } in groups {
+        let tests: Vec<Test> = tests.into_iter().filter(|test| wanted(test.name)).collect();
+        if !tests.is_empty() {
+            chosen.push(Group { arguments, tests });
         }
+    }
+    let names = chosen.iter().flat_map(|group| &group.tests).map(|test| test.name);
+    if std::env::args().any(|argument| argument == "--list") {
+        names.for_each(|name| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    println!("\nrunning {} tests", chosen.len());
-    if chosen.is_empty() {
-        return summary(&[], 0, Instant::now());
-    }
+    println!("\nrunning {} tests", names.count());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate()).expect("a signal handler");
         let mut interrupt = signal(SignalKind::interrupt()).expect("a signal handler");
         tokio::select! {
-            code = run(arguments, deadline, chosen) => code,
+            code = run_all(deadline, &chosen) => code,
             _ = terminate.recv() => stopped(),
             _ = interrupt.recv() => stopped(),
         }
     })
+}
+
+async fn run_all(deadline: Duration, groups: &[Group]) -> ExitCode {
+    let begun = Instant::now();
+    let (mut failures, mut passed) = (Vec::new(), 0);
+    for group in groups {
+        passed += run(group, deadline, &mut failures).await;
+    }
+    summary(&failures, passed, begun)
 }
 
 /// The runtime's end drops the last handle of the system, which stops it.
@@ -73,21 +103,20 @@ fn wanted(name: &str) -> bool {
         || words.iter().any(|word| if exact { name == word } else { name.contains(word.as_str()) })
 }
 
-async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCode {
+/// Runs one group; gives how many passed.
+async fn run(group: &Group, deadline: Duration, failures: &mut Vec<&'static str>) -> usize {
     let begun = Instant::now();
-    let system = match System::start(arguments).await {
+    let system = match System::start(&group.arguments).await {
         Ok(system) => Arc::new(system),
         Err(error) => {
             println!("the system did not start: {error:#}");
-            let names: Vec<(&str, String)> =
-                tests.iter().map(|test| (test.name, "not run".to_owned())).collect();
-            return summary(&names, 0, begun);
+            failures.extend(group.tests.iter().map(|test| test.name));
+            return 0;
         }
     };
-    println!("system ready after {:.1} s", begun.elapsed().as_secs_f64());
-    let begun = Instant::now();
-    let (mut failures, mut passed) = (Vec::new(), 0);
-    for test in &tests {
+    println!("system ready after {:.1} s: {}", begun.elapsed().as_secs_f64(), group.arguments.join(" "));
+    let (mut failed, mut passed) = (false, 0);
+    for test in &group.tests {
         let (one, task) = (Instant::now(), tokio::task::spawn_local((test.run)(Arc::clone(&system))));
         let abort = task.abort_handle();
         let failure = match tokio::time::timeout(deadline, task).await {
@@ -105,7 +134,8 @@ async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCo
             None => passed += 1,
             Some(reason) => {
                 println!("    {}", reason.replace('\n', "\n    "));
-                failures.push((test.name, reason));
+                failures.push(test.name);
+                failed = true;
             }
         }
     }
@@ -117,10 +147,10 @@ async fn run(arguments: &[&str], deadline: Duration, tests: Vec<Test>) -> ExitCo
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     match Arc::into_inner(system) {
-        Some(mut system) if !failures.is_empty() => system.keep(),
+        Some(mut system) if failed => system.keep(),
         _ => {}
     }
-    summary(&failures, passed, begun)
+    passed
 }
 
 fn panic_text(panic: tokio::task::JoinError) -> String {
@@ -134,10 +164,10 @@ fn panic_text(panic: tokio::task::JoinError) -> String {
     }
 }
 
-fn summary(failures: &[(&str, String)], passed: usize, begun: Instant) -> ExitCode {
+fn summary(failures: &[&str], passed: usize, begun: Instant) -> ExitCode {
     if !failures.is_empty() {
         println!("\nfailures:");
-        for (name, _) in failures {
+        for name in failures {
             println!("    {name}");
         }
     }

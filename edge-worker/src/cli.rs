@@ -20,7 +20,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Takes events and works on them until it is stopped (Ctrl-C); open work goes on at the next start.
+    /// Takes events and works on them until it is stopped.
+    ///
+    /// Ctrl-C (SIGINT) once: no new work is taken, open sessions are finished, then it ends. Ctrl-C again, or
+    /// SIGTERM: it stops at once, and open work goes on at the next start.
     #[command(
         after_help = "Examples:\n  cyrus start\n  CONTROL_PANEL_API_KEY=cyw_… cyrus start --config ./config.json"
     )]
@@ -44,6 +47,7 @@ pub fn run() -> ExitCode {
         Ok(Ended::Replaced) => {
             fail(1, "another cyrus with this state folder took over the stream; stop one of the two")
         }
+        Ok(Ended::OtherProtocol(mend)) => fail(1, &mend),
         Err(error) => fail(code_of(&error), &format!("{error:#}")),
     }
 }
@@ -53,7 +57,7 @@ fn start(path: Option<PathBuf>) -> anyhow::Result<Ended> {
     // Which provider is a choice of this program, made once, before the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(worker::run(config))?;
+    let ended = runtime.block_on(async { worker::run(worker::station(config).await?).await })?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     Ok(ended)
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use shared::worker_key::WorkerKey;
 
+use crate::proxy::stream::transport::Transport;
+
 /// Everything that `cyrus start` needs to know.
 #[derive(Clone)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     pub slots: u32,
     /// This worker's share against others.
     pub weight: u32,
+    /// How the stream of events comes.
+    pub transport: Transport,
     /// The `claude` program; `None`: the one on the path.
     pub claude: Option<PathBuf>,
     /// The model to ask for; `None`: the program's default.
@@ -45,6 +49,15 @@ pub struct RepositoryConfig {
     pub base_branch: Option<String>,
     /// The Linear workspace whose issues it serves; all when absent.
     pub linear_workspace_id: Option<String>,
+    /// Teams whose issues it serves, by key (`ENG`).
+    #[serde(default)]
+    pub team_keys: Vec<String>,
+    /// Labels whose issues it serves, by name.
+    #[serde(default)]
+    pub routing_labels: Vec<String>,
+    /// Projects whose issues it serves, by name.
+    #[serde(default)]
+    pub project_keys: Vec<String>,
 }
 
 /// Why there is no configuration.
@@ -78,6 +91,12 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// No such transport.
+    #[error("CYRUS_TRANSPORT is `{given}`; it is `auto`, `ndjson` or `websocket`")]
+    NotATransport {
+        /// What was given, cut short.
+        given: String,
+    },
     /// There is no usable worker key.
     #[error("no worker key: make one in the panel under Workers and put it into CONTROL_PANEL_API_KEY")]
     NoKey,
@@ -91,6 +110,7 @@ struct File {
     state_dir: Option<PathBuf>,
     slots: Option<u32>,
     weight: Option<u32>,
+    transport: Option<Transport>,
     claude: ClaudeFile,
     control_panel: PanelFile,
     repositories: Vec<RepositoryConfig>,
@@ -141,6 +161,10 @@ impl Config {
             Some(text) => Some(text.parse().map_err(|_| missing("slots", "CYRUS_SLOTS"))?),
             None => file.slots,
         };
+        let transport = match variable("CYRUS_TRANSPORT") {
+            Some(text) => text.parse().map_err(|()| ConfigError::NotATransport { given: shortened(&text) })?,
+            None => file.transport.unwrap_or_default(),
+        };
         Ok(Self {
             name: variable("CYRUS_NAME").or(file.name).unwrap_or_else(host_name),
             proxy_url: without_slash(proxy_url),
@@ -152,6 +176,7 @@ impl Config {
                 .unwrap_or_else(|| home.to_owned()),
             slots: slots.unwrap_or(2).max(1),
             weight: file.weight.unwrap_or(1).max(1),
+            transport,
             claude: file.claude.path,
             model: variable("CYRUS_MODEL").or(file.claude.model),
             repositories: file.repositories,
@@ -165,6 +190,10 @@ impl Config {
             .find(|repository| repository.linear_workspace_id.as_deref() == Some(workspace))
             .or_else(|| self.repositories.iter().find(|repository| repository.linear_workspace_id.is_none()))
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 fn without_slash(url: String) -> String {
@@ -212,6 +241,22 @@ mod tests {
         assert!(matches!(parse(r#"{"proxyUrl":"x"}"#, &[]), Err(ConfigError::NoKey)));
         assert!(matches!(parse("not json", &[]), Err(ConfigError::Shape { .. })));
         assert!(matches!(parse(r#"{"slots":-1}"#, &[]), Err(ConfigError::Shape { .. })));
+    }
+
+    #[test]
+    fn the_transport_is_auto_unless_file_or_environment_say_otherwise() {
+        let key = key();
+        let of = |file: &str, transport: Option<&str>| {
+            let mut variables = vec![("CONTROL_PANEL_API_KEY", key.as_str())];
+            variables.extend(transport.map(|transport| ("CYRUS_TRANSPORT", transport)));
+            parse(file, &variables).map(|config| config.transport)
+        };
+        assert_eq!(of(r#"{"proxyUrl":"x"}"#, None).unwrap(), Transport::Auto);
+        let file = r#"{"proxyUrl":"x","transport":"websocket"}"#;
+        assert_eq!(of(file, None).unwrap(), Transport::WebSocket);
+        assert_eq!(of(file, Some("ndjson")).unwrap(), Transport::Ndjson);
+        assert!(of(file, Some("pigeon")).is_err_and(|error| error.to_string().contains("`websocket`")));
+        assert!(of(r#"{"proxyUrl":"x","transport":"pigeon"}"#, None).is_err());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, Response};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use shared::problem::{Problem, ProblemCode};
 
@@ -23,6 +24,14 @@ pub enum HttpError {
     /// The other side refused, and says why.
     #[error(transparent)]
     Refused(#[from] Problem),
+    /// The other side refuses for now, and says for how long.
+    #[error("{problem}")]
+    NotNow {
+        /// Why.
+        problem: Problem,
+        /// Its `Retry-After`, at most an hour.
+        after: Duration,
+    },
     /// The answer is not what the protocol says.
     #[error(
         "an answer of status {status} that is not of the protocol; check that the address is the right one"
@@ -37,7 +46,7 @@ impl HttpError {
     /// Whether the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::NotNow { .. } => true,
             Self::Refused(problem) => problem.status >= 500 || problem.status == 429,
             Self::NotOurs { status } => *status >= 500,
         }
@@ -45,7 +54,15 @@ impl HttpError {
 
     /// Whether the other side refused with this code.
     pub fn is(&self, code: ProblemCode) -> bool {
-        matches!(self, Self::Refused(problem) if problem.is(code))
+        matches!(self, Self::Refused(problem) | Self::NotNow { problem, .. } if problem.is(code))
+    }
+
+    /// How long the other side wants to be left alone, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotNow { after, .. } => Some(*after),
+            _ => None,
+        }
     }
 }
 
@@ -66,23 +83,69 @@ pub fn stream_client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The longest refusal.
+const MAX_PROBLEM: usize = 64 * 1024;
+/// The longest time that a refusal may ask for.
+const LONGEST_AFTER: Duration = Duration::from_secs(3600);
+/// Letters of a refusal's text that are kept.
+const TOLD: usize = 600;
+
 /// Sends a request; a refusal becomes an error.
 pub async fn send(request: RequestBuilder) -> Result<Response, HttpError> {
+    answer(request, |status| status.is_success()).await
+}
+
+/// Sends a request that is answered by a status of the caller's choice; all others are refusals.
+pub async fn answer(
+    request: RequestBuilder,
+    wanted: impl FnOnce(StatusCode) -> bool,
+) -> Result<Response, HttpError> {
     let response = request.send().await.map_err(unreachable)?;
-    if response.status().is_success() {
+    if wanted(response.status()) {
         return Ok(response);
     }
     let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(unreachable)?;
-    Err(serde_json::from_slice::<Problem>(&body).map_or(HttpError::NotOurs { status }, HttpError::Refused))
+    if status < 400 {
+        return Err(HttpError::NotOurs { status });
+    }
+    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let after = after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_AFTER));
+    let body = read(response, MAX_PROBLEM).await?;
+    let problem = serde_json::from_slice::<Problem>(&body).map_err(|_| HttpError::NotOurs { status })?;
+    Err(match (tame(problem), after) {
+        (problem, Some(after)) if [429, 503].contains(&status) => HttpError::NotNow { problem, after },
+        (problem, _) => HttpError::Refused(problem),
+    })
 }
 
 /// Sends a request and reads its JSON answer.
 pub async fn fetch<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, HttpError> {
     let response = send(request).await?;
     let status = response.status().as_u16();
-    let body = response.bytes().await.map_err(unreachable)?;
+    let body = read(response, MAX_ANSWER).await?;
     serde_json::from_slice(&body).map_err(|_| HttpError::NotOurs { status })
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, HttpError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + piece.len() > limit {
+            return Err(HttpError::NotOurs { status });
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// A refusal's text goes to terminals and logs: it is cut short and has no control characters.
+fn tame(mut problem: Problem) -> Problem {
+    for text in [&mut problem.kind, &mut problem.title, &mut problem.detail, &mut problem.code] {
+        *text = text.chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
+    }
+    problem
 }
 
 /// An error of the transport, without the address.

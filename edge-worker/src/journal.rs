@@ -77,7 +77,7 @@ impl Journal {
         let in_folder = |source| JournalError::Folder { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(in_folder)?;
         let lock = File::create(folder.join("lock")).map_err(in_folder)?;
-        match lock.try_lock() {
+        match take_lock(&lock) {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
                 return Err(JournalError::Locked { path: folder.to_owned() });
@@ -119,6 +119,20 @@ impl Journal {
         .map_err(|_| JournalError::Gone)?;
         done.map_err(|source| JournalError::Sqlite { path, source })
     }
+}
+
+/// Takes the lock, or waits 200 ms for it: a child that the process before was just starting holds it until it has
+/// become its own program.
+fn take_lock(lock: &File) -> Result<(), std::fs::TryLockError> {
+    for _ in 0..20 {
+        match lock.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => {
+                std::thread::sleep(std::time::Duration::from_millis(10))
+            }
+            taken => return taken,
+        }
+    }
+    lock.try_lock()
 }
 
 /// JSON in a column.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use graphql_client::GraphQLQuery;
+use shared::id::AgentSessionId;
 use shared::linear::activity::NewActivity;
 use shared::linear::answer::{self, LinearError, RateLimit, Retry};
 use shared::linear::operations::{self, AgentActivityCreate};
@@ -12,6 +13,10 @@ use tokio::sync::Mutex;
 
 use crate::http::{HttpError, unreachable};
 use crate::proxy::client::ProxyClient;
+use crate::worker::linear_budget::LinearUse;
+
+/// Activities that one request reads.
+const ACTIVITIES_A_PAGE: i64 = 100;
 
 /// Why a call to Linear did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -42,18 +47,19 @@ impl CallError {
     }
 }
 
-/// Speaks to Linear. Clones share the token.
+/// Speaks to Linear. Clones share the token. Each request is counted and waits for its turn in the hourly budget.
 #[derive(Clone)]
 pub struct LinearClient {
     http: reqwest::Client,
     proxy: ProxyClient,
+    spending: LinearUse,
     token: Arc<Mutex<Option<AccessToken>>>,
 }
 
 impl LinearClient {
-    /// A client that asks `proxy` for its token.
-    pub fn new(http: reqwest::Client, proxy: ProxyClient) -> Self {
-        Self { http, proxy, token: Arc::default() }
+    /// A client that asks `proxy` for its token and spends from `spending`.
+    pub fn new(http: reqwest::Client, proxy: ProxyClient, spending: LinearUse) -> Self {
+        Self { http, proxy, spending, token: Arc::default() }
     }
 
     /// Runs one of our operations; a token that has run out is fetched anew, once.
@@ -77,6 +83,7 @@ impl LinearClient {
             .header("content-type", "application/json")
             .header("authorization", &token.authorization)
             .body(body.to_owned());
+        self.spending.spend().await;
         let response = request.send().await.map_err(|error| CallError::Transport(unreachable(error)))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -102,6 +109,17 @@ impl LinearClient {
             Err(CallError::Linear(error)) if matches!(error.retry(0), Retry::Done) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// A page of a session's activities, and what Linear tells of the session.
+    pub async fn agent_session(
+        &self,
+        id: &AgentSessionId,
+        after: Option<String>,
+    ) -> Result<operations::agent_session::ResponseData, CallError> {
+        let variables =
+            operations::agent_session::Variables { id: id.0.clone(), first: ACTIVITIES_A_PAGE, after };
+        self.call::<operations::AgentSession>(variables).await
     }
 
     /// The issue as Linear has it; the webhook lacks the branch name.

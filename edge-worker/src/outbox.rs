@@ -2,14 +2,19 @@
 //!
 //! Each session has its two lanes and its log lines, each pumped by a task of its own, so a panel that is away
 //! does not keep people in Linear waiting. What Linear or the panel refuses for good is told once and kept as
-//! failed. What a lost lease leaves behind is not posted: dropping the [`Outbox`] ends the pumps.
+//! failed. Each effect waits for a lease that was confirmed lately. What a lost lease leaves behind is not posted:
+//! dropping the [`Outbox`] ends the pumps.
 
 mod lines;
+mod pace;
 mod pump;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use shared::id::{AgentSessionId, FencingToken, Seq};
+use shared::event::AgentSession;
+use shared::id::{AgentSessionId, FencingToken, Seq, SessionKey};
 use shared::log_line::LogLine;
 use shared::money::MicroUsd;
 use tokio::sync::{Notify, watch};
@@ -19,6 +24,7 @@ use crate::journal::effect::{Effect, Lane};
 use crate::journal::{Journal, JournalError};
 use crate::linear::LinearClient;
 use crate::panel::PanelClient;
+use crate::worker::leases::Leases;
 
 /// Whom effects go to.
 #[derive(Clone)]
@@ -29,6 +35,17 @@ pub struct Outside {
     pub panel: Option<PanelClient>,
 }
 
+/// Under which lease a session's effects happen.
+#[derive(Clone)]
+pub struct Holding {
+    /// All leases of this worker.
+    pub leases: Leases,
+    /// The session key.
+    pub key: SessionKey,
+    /// The token that is shown.
+    pub token: FencingToken,
+}
+
 /// The outbox of one session, pumping while it lives.
 pub struct Outbox {
     journal: Journal,
@@ -37,12 +54,15 @@ pub struct Outbox {
     idle: Vec<watch::Receiver<bool>>,
     lost: watch::Receiver<bool>,
     has_panel: bool,
+    /// Linear knows of the session.
+    in_linear: bool,
     _pumps: JoinSet<()>,
 }
 
 impl Outbox {
-    /// Begins to pump what the journal holds for a session.
-    pub fn open(journal: Journal, outside: Outside, session: AgentSessionId, token: FencingToken) -> Self {
+    /// Begins to pump what the journal holds for a session. Of a local one nothing goes to Linear.
+    pub fn open(journal: Journal, outside: Outside, session: &AgentSession, holding: Holding) -> Self {
+        let (in_linear, session) = (!session.local, session.id.clone());
         let wake = Arc::new(Notify::new());
         let (lost_sender, lost) = watch::channel(false);
         let lost_sender = Arc::new(lost_sender);
@@ -53,7 +73,7 @@ impl Outbox {
             journal: journal.clone(),
             outside,
             session: session.clone(),
-            token,
+            holding,
             wake: Arc::clone(&wake),
             lost: lost_sender,
         };
@@ -67,12 +87,19 @@ impl Outbox {
             idle.push(receiver);
             pumps.spawn(lines::run(shared, sender));
         }
-        Self { journal, session, wake, idle, lost, has_panel, _pumps: pumps }
+        Self { journal, session, wake, idle, lost, has_panel, in_linear, _pumps: pumps }
+    }
+
+    fn wants(&self, effect: &Effect) -> bool {
+        match effect.lane() {
+            Lane::Linear => self.in_linear,
+            Lane::Panel => self.has_panel,
+        }
     }
 
     /// Writes an effect down; it happens soon.
     pub async fn add(&mut self, effect: Effect) -> Result<(), JournalError> {
-        if effect.lane() == Lane::Panel && !self.has_panel {
+        if !self.wants(&effect) {
             return Ok(());
         }
         self.journal.add_effect(&self.session, effect).await?;
@@ -87,9 +114,16 @@ impl Outbox {
         seqs: Vec<Seq>,
         effects: Vec<Effect>,
     ) -> Result<(), JournalError> {
-        let wanted = |effect: &Effect| self.has_panel || effect.lane() != Lane::Panel;
-        let effects = effects.into_iter().filter(wanted).collect();
+        let effects = effects.into_iter().filter(|effect| self.wants(effect)).collect();
         self.journal.turn_ends(&self.session, cost, seqs, effects).await?;
+        self.stir();
+        Ok(())
+    }
+
+    /// Writes down that a turn ended with the question which repository is meant, as one.
+    pub async fn ask(&mut self, wanted: String, seq: Seq, effects: Vec<Effect>) -> Result<(), JournalError> {
+        let effects = effects.into_iter().filter(|effect| self.wants(effect)).collect();
+        self.journal.asks(&self.session, wanted, seq, effects).await?;
         self.stir();
         Ok(())
     }

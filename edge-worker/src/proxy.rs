@@ -1,4 +1,5 @@
-//! The proxy as the edge sees it: calls ([`client`]) and the stream of events ([`stream`]).
+//! The proxy as the edge sees it: calls ([`client`]), the stream of events ([`stream`]), its bytes as [`lines`].
 
 pub mod client;
+pub mod lines;
 pub mod stream;

@@ -1,12 +1,19 @@
 //! The REST interface, a file a resource. Handlers are short: check, load, act, answer.
 
+pub mod deliveries;
+pub mod executor_check;
+mod given;
 pub mod leases;
 pub mod logs;
+pub mod manual_run;
 pub mod me;
 pub mod overview;
+mod query;
 pub mod repositories;
 pub mod session;
 pub mod sessions;
+pub mod status;
+pub mod steer;
 pub mod worker_keys;
 pub mod workers;
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod configuration;
 mod db;
 mod hub_stub;
 mod outbox;

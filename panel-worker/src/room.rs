@@ -37,6 +37,12 @@ struct Append {
     lines: Vec<LogLine>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Announce {
+    place: Place,
+    changed: SessionChanged,
+}
+
 /// The object.
 #[durable_object(websocket)]
 pub struct Room {
@@ -76,8 +82,9 @@ impl Room {
                 reply::json(&self.append(append.place, append.lines).await?)
             }
             "/announce" => {
-                let changed: SessionChanged = body::read_json(&mut request, 4096).await?;
+                let Announce { place, changed } = body::read_json(&mut request, 4096).await?;
                 viewer::send_all(&self.state, &frame::session(&changed)?);
+                self.session_changed(place, changed.status).await;
                 reply::json(&serde_json::json!({}))
             }
             "/watch" => self.open_viewer(&request).await,
@@ -98,8 +105,9 @@ pub async fn append(env: &Env, org: OrgId, session: SessionId, lines: Vec<LogLin
 
 /// Tells the viewers that the session changed.
 pub async fn announce(env: &Env, org: OrgId, session: SessionId, changed: SessionChanged) -> Answer<()> {
+    let place = Place { org, session };
     let _: serde_json::Value =
-        object::post(&stub(env, Place { org, session })?, "/announce", &changed).await?;
+        object::post(&stub(env, place)?, "/announce", &Announce { place, changed }).await?;
     Ok(())
 }
 

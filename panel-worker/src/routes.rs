@@ -5,6 +5,7 @@ use worker::{Env, Method, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::reply;
 
+use crate::auth::caller::Caller;
 use crate::auth::{caller, sign_in};
 use crate::{api, setup};
 
@@ -34,22 +35,40 @@ async fn route(request: Request, env: &Env) -> Answer<Response> {
         (Method::Get, ["me"]) => api::me::show(&caller, env).await,
         (Method::Get, ["overview"]) => api::overview::show(&caller, env).await,
         (Method::Get, ["sessions"]) => api::sessions::list(&request, &caller, env).await,
-        (Method::Post, ["sessions"]) => api::sessions::create(request, &caller, env).await,
+        (Method::Post, ["sessions"]) => match &caller {
+            Caller::Worker { .. } => api::sessions::create(request, &caller, env).await,
+            Caller::Person { .. } => api::manual_run::create(request, &caller, env).await,
+        },
         (Method::Get, ["sessions", id]) => api::session::show(id, &caller, env).await,
         (Method::Patch, ["sessions", id]) => api::session::update(id, request, &caller, env).await,
         (Method::Get, ["sessions", id, "logs"]) => api::logs::watch(id, &request, &caller, env).await,
         (Method::Post, ["sessions", id, "logs"]) => api::logs::append(id, request, &caller, env).await,
+        (Method::Post, ["sessions", id, "feedback"]) => api::steer::feedback(id, request, &caller, env).await,
+        (Method::Post, ["sessions", id, "answers"]) => api::steer::answer(id, request, &caller, env).await,
+        (Method::Post, ["sessions", id, "stop"]) => api::steer::stop(id, request, &caller, env).await,
+        (Method::Post, ["sessions", id, "retry"]) => api::steer::retry(id, request, &caller, env).await,
+        (Method::Get, ["deliveries"]) => api::deliveries::list(&request, &caller, env).await,
+        (Method::Post, ["deliveries", id, "replay"]) => api::deliveries::replay(id, &caller, env).await,
+        (Method::Post, ["deliveries", id, "dismiss"]) => api::deliveries::dismiss(id, &caller, env).await,
+        (Method::Get, ["status"]) => api::status::show(&caller, env).await,
+        (Method::Post, ["codegen", "test"]) => api::executor_check::test(request, &caller, env).await,
         (Method::Put, ["leases", key]) => api::leases::show(key, request, &caller, env).await,
-        (Method::Get, ["repositories"]) => api::repositories::list(&caller, env).await,
+        (Method::Get, ["repositories"]) => api::repositories::list(&request, &caller, env).await,
         (Method::Post, ["repositories"]) => api::repositories::create(request, &caller, env).await,
         (Method::Get, ["workers"]) => api::workers::list(&caller, env).await,
+        (Method::Get, ["worker-keys"]) => api::worker_keys::list(&request, &caller, env).await,
+        (Method::Delete, ["worker-keys", id]) => api::worker_keys::revoke(id, &caller, env).await,
         (Method::Post, ["worker-keys"]) => api::worker_keys::create(request, &caller, env).await,
         (
             _,
-            ["me" | "overview" | "sessions" | "repositories" | "workers" | "worker-keys"]
-            | ["sessions", _]
-            | ["sessions", _, "logs"]
-            | ["leases", _],
+            [
+                "me" | "overview" | "sessions" | "repositories" | "workers" | "worker-keys" | "deliveries"
+                | "status",
+            ]
+            | ["sessions" | "leases" | "worker-keys", _]
+            | ["sessions", _, "logs" | "feedback" | "answers" | "stop" | "retry"]
+            | ["deliveries", _, "replay" | "dismiss"]
+            | ["codegen", "test"],
         ) => {
             Err(Problem::new(ProblemCode::MethodNotAllowed, "this path exists, but not with this method")
                 .into())

@@ -1,14 +1,17 @@
 //! Which Linear workspace belongs to which organization: KV for speed, a Durable Object for truth.
 //!
 //! KV is eventually consistent, so a miss there asks the object; a workspace connected a second ago is never
-//! answered "not ours".
+//! answered "not ours". An isolate remembers owners for a minute, since each look-up costs.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use shared::id::{LinearWorkspaceId, OrgId};
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use worker_shell::failure::Answer;
 use worker_shell::sql::Sql;
-use worker_shell::{body, object, reply};
+use worker_shell::{body, clock, object, reply};
 
 /// The one object that knows all workspaces.
 #[durable_object(fetch)]
@@ -53,8 +56,35 @@ impl Directory {
     }
 }
 
+/// How long an isolate remembers an owner, in ms: a workspace changes hands by an operator's command alone.
+const REMEMBERED_MS: i64 = 60_000;
+/// How many owners an isolate remembers.
+const REMEMBERED: usize = 1_000;
+
+thread_local! {
+    static OWNERS: RefCell<HashMap<LinearWorkspaceId, (OrgId, i64)>> = RefCell::default();
+}
+
 /// The organization that owns a workspace, if any does.
 pub async fn organization_of(env: &Env, workspace: &LinearWorkspaceId) -> Answer<Option<OrgId>> {
+    let now = clock::now().as_millis();
+    let owner = OWNERS.with_borrow(|owners| owners.get(workspace).copied());
+    if let Some((org, _)) = owner.filter(|(_, until)| *until > now) {
+        return Ok(Some(org));
+    }
+    let owner = look_up(env, workspace).await?;
+    if let Some(org) = owner {
+        OWNERS.with_borrow_mut(|owners| {
+            if owners.len() >= REMEMBERED {
+                owners.clear();
+            }
+            owners.insert(workspace.clone(), (org, now + REMEMBERED_MS));
+        });
+    }
+    Ok(owner)
+}
+
+async fn look_up(env: &Env, workspace: &LinearWorkspaceId) -> Answer<Option<OrgId>> {
     let kv = env.kv("DIRECTORY_CACHE")?;
     if let Some(org) = kv.get(&cache_key(workspace)).text().await?.and_then(|text| text.parse().ok()) {
         return Ok(Some(org));

@@ -56,13 +56,15 @@ pub async fn stream(request: Request, env: &Env) -> Answer<Response> {
             keep_alive_ms: settings.heartbeat_line_ms,
             keep_alive: "{\"type\":\"heartbeat\"}\n",
             max_ms: settings.stream_max_ms,
+            max_lines: settings.stream_max_lines,
             farewell: "{\"type\":\"reconnect\"}\n",
             terminator: "\n",
         },
     )
 }
 
-fn headers_for_hub(request: &Request, key_hash: &str) -> Answer<Headers> {
+/// What the hub is told of the caller: the key's hash, and which of its workers speaks.
+pub fn headers_for_hub(request: &Request, key_hash: &str) -> Answer<Headers> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("x-key-hash", key_hash)?;

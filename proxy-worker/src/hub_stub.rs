@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::id::OrgId;
-use worker::{Env, Stub};
-use worker_shell::failure::Answer;
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, Method, Request, RequestInit, Response, Stub};
+use worker_shell::failure::{Answer, Failure};
 use worker_shell::object;
 
 /// The hub of `org`.
@@ -20,4 +21,17 @@ pub async fn post<T: DeserializeOwned>(
     body: &impl Serialize,
 ) -> Answer<T> {
     object::post(&hub(env, org)?, path, body).await
+}
+
+/// Hands a framed event to a hub. Its status says what became of it; nothing of its answer is read here.
+pub async fn deliver(env: &Env, org: OrgId, framed: &str) -> Answer<Response> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(framed)));
+    let request = Request::new_with_init("https://hub/deliveries", &init)?;
+    Ok(hub(env, org)?.fetch_with_request(request).await?)
+}
+
+/// What a hub's refusal says.
+pub async fn refusal(answer: Response) -> Failure {
+    object::refusal(answer).await
 }

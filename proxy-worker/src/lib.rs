@@ -4,6 +4,7 @@
 //! workspace belongs to which organization is in the [`directory`]. It answers only the routes in
 //! [`routes`] and never hands a hub's own interface to the outside.
 
+mod deliveries;
 mod directory;
 mod edge_api;
 mod hub;

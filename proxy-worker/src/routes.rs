@@ -5,7 +5,7 @@ use worker::{Env, Method, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::reply;
 
-use crate::{edge_api, setup, webhook};
+use crate::{deliveries, edge_api, setup, webhook};
 
 /// Answers a request, with a problem document where it is refused.
 pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
@@ -24,9 +24,12 @@ pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
 
 fn methods(path: &str) -> &'static [Method] {
     match path {
-        "/webhooks/linear" | "/v1/workers" | "/v1/acks" | "/v1/heartbeats" => &[Method::Post],
-        "/v1/events" | "/v1/tokens/linear" | "/healthz" => &[Method::Get],
+        "/webhooks/linear" | "/v1/workers" | "/v1/workers/me/drain" | "/v1/acks" | "/v1/heartbeats" => {
+            &[Method::Post]
+        }
+        "/v1/events" | "/v1/tokens/linear" | "/v1/deliveries" | "/v1/status" | "/healthz" => &[Method::Get],
         "/setup/linear" => &[Method::Put],
+        _ if deliveries::act(path).is_some() => &[Method::Post],
         _ => &[],
     }
 }
@@ -38,11 +41,17 @@ async fn route(path: &str, request: Request, env: Env) -> Answer<Response> {
         "/v1/acks" => edge_api::forward(request, &env, "/acks").await,
         "/v1/heartbeats" => edge_api::forward(request, &env, "/heartbeats").await,
         "/v1/tokens/linear" => edge_api::forward(request, &env, "/tokens/linear").await,
+        "/v1/workers/me/drain" => edge_api::forward(request, &env, "/workers/me/drain").await,
+        "/v1/deliveries" => deliveries::list(request, &env).await,
+        "/v1/status" => deliveries::status(request, &env).await,
         "/v1/events" => edge_api::stream(request, &env).await,
         "/setup/linear" => setup::connect_linear(request, &env).await,
         "/healthz" => reply::json(
             &serde_json::json!({ "status": "ok", "service": "proxy", "version": env!("CARGO_PKG_VERSION") }),
         ),
-        _ => Err(Problem::new(ProblemCode::NotFound, "the proxy has no such path").into()),
+        _ => match deliveries::act(path) {
+            Some((id, act)) => deliveries::perform(request, &env, id, act).await,
+            None => Err(Problem::new(ProblemCode::NotFound, "the proxy has no such path").into()),
+        },
     }
 }

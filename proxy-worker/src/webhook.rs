@@ -3,15 +3,17 @@
 //! A 200 means: stored, stored before, or not ours (invariant D1). Every refusal is a problem document and
 //! leaves nothing behind but a counted log line. The rules themselves are in `shared::webhook`.
 
-use shared::hub::call::{Delivery, Stored};
-use shared::id::DeliveryId;
+use serde::Serialize;
+use shared::event::Event;
+use shared::hub::arrived::Arrived;
+use shared::id::{DeliveryId, EventId};
 use shared::problem::{Problem, ProblemCode};
 use shared::webhook::LINEAR_MAX_BYTES;
 use shared::webhook::linear::{self, Received};
 use shared::webhook::signature::Signature;
 use worker::{Env, Request, Response};
 use worker_shell::failure::{Answer, Failure};
-use worker_shell::{body, clock, credential, log, reply, subtle};
+use worker_shell::{body, clock, credential, log, random, reply, subtle};
 
 use crate::{directory, hub_stub};
 
@@ -28,7 +30,8 @@ async fn take(mut request: Request, env: &Env) -> Answer<Response> {
     let body = body::read_capped(&mut request, LINEAR_MAX_BYTES).await?;
     let header = request.headers().get("linear-signature")?;
     verify(env, header.as_deref(), &body).await?;
-    let (workspace, meaning, event) = match linear::read(&body, clock::now())? {
+    let now = clock::now();
+    let (workspace, meaning, event) = match linear::read(&body, now)? {
         Received::Ours { workspace, meaning, body } => (workspace, meaning, body),
         Received::NotOurs { kind } => return not_ours(&kind),
     };
@@ -41,12 +44,24 @@ async fn take(mut request: Request, env: &Env) -> Answer<Response> {
         .get("linear-delivery")?
         .filter(|id| !id.is_empty() && id.len() <= 128)
         .unwrap_or_else(|| meaning.clone());
-    let delivery =
-        Delivery { delivery_id: DeliveryId(delivery_id), meaning, workspace_id: workspace, body: *event };
-    let stored: Stored = hub_stub::post(env, org, "/deliveries", &delivery).await.map_err(unavailable)?;
-    let status = if stored.duplicate { "duplicate" } else { "stored" };
+    let event = Event {
+        id: EventId::from_uuid(random::uuid(now)),
+        delivery_id: DeliveryId(delivery_id),
+        received_at: now,
+        workspace_id: workspace,
+        body: *event,
+    };
+    let framed = Arrived::of(&event, meaning).frame(&serde_json::to_string(&event)?)?;
+    let answer = hub_stub::deliver(env, org, &framed).await.map_err(unavailable)?;
+    let status = match answer.status_code() {
+        201 => "stored",
+        200 => "duplicate",
+        // The organization's rate: the hub's own words and header.
+        429 => return Ok(answer),
+        _ => return Err(unavailable(hub_stub::refusal(answer).await)),
+    };
     log::info("webhook.taken", &[("provider", "linear"), ("status", status)]);
-    reply::json(&serde_json::json!({ "status": status }))
+    reply::json(&Taken { status })
 }
 
 async fn verify(env: &Env, header: Option<&str>, body: &[u8]) -> Answer<()> {
@@ -64,6 +79,11 @@ async fn verify(env: &Env, header: Option<&str>, body: &[u8]) -> Answer<()> {
         fits |= signature.fits(&subtle::hmac_sha256(secret, body).await?);
     }
     if fits { Ok(()) } else { Err(Signature::wrong().into()) }
+}
+
+#[derive(Serialize)]
+struct Taken {
+    status: &'static str,
 }
 
 fn not_ours(kind: &str) -> Answer<Response> {

@@ -13,6 +13,8 @@ use crate::id::{AgentSessionId, FencingToken, Seq};
 pub enum Step {
     /// The sign of life within ten seconds. Proxy and worker share its id.
     FirstThought,
+    /// The error of a dead letter; a replay's answer is another one.
+    DeadLetter,
     /// The final answer of the turn that took the event in.
     Final,
     /// Something on the way, tied to the lease and to the run's line that it tells of.
@@ -29,6 +31,7 @@ pub fn activity_id(session: &AgentSessionId, seq: Seq, step: Step) -> Uuid {
     let step = match step {
         Step::FirstThought => "first".to_owned(),
         Step::Final => "final".to_owned(),
+        Step::DeadLetter => "dead".to_owned(),
         Step::Streaming { token, line } => format!("stream/{token}/{line}"),
     };
     // Lengths go first, so that no two different triples read as the same text.

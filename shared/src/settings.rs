@@ -45,6 +45,8 @@ pub struct Settings {
     pub flush_unwatched_ms: u64,
     /// Webhooks per minute that one organization may send.
     pub webhooks_per_minute: u32,
+    /// The hub counts the rows that it reads and writes, for its status. Each statement then costs a little more.
+    pub count_rows: bool,
 }
 
 impl Default for Settings {
@@ -68,11 +70,28 @@ impl Default for Settings {
             flush_watched_ms: 2_000,
             flush_unwatched_ms: 10_000,
             webhooks_per_minute: 6_000,
+            count_rows: false,
         }
     }
 }
 
 impl Settings {
+    /// A timer that rings later than this means that the hub itself was away, in ms. Half a lease where that is shorter.
+    pub fn outage_threshold_ms(&self) -> u64 {
+        self.outage_ms.min((self.lease_ms / 2).max(500))
+    }
+
+    /// For how long after a confirmation nobody else is given a worker's leases, in ms.
+    pub fn exclusive_ms(&self) -> u64 {
+        // Within what JavaScript and a day's clock can count.
+        const FOR_EVER: u64 = 1_000 * 365 * 86_400_000;
+        if self.takeover_never {
+            FOR_EVER
+        } else {
+            self.lease_ms.saturating_add(self.takeover_after_ms).min(FOR_EVER)
+        }
+    }
+
     /// Reads the operator's JSON; an empty text means the defaults.
     pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
         if json.trim().is_empty() { Ok(Self::default()) } else { serde_json::from_str(json) }

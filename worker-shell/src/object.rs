@@ -16,17 +16,21 @@ pub async fn post<T: DeserializeOwned>(stub: &Stub, path: &str, body: &impl Seri
     headers.set("content-type", "application/json")?;
     init.with_headers(headers);
     let request = Request::new_with_init(&format!("https://object{path}"), &init)?;
-    let mut response = stub.fetch_with_request(request).await?;
-    read(&mut response).await
+    read(stub.fetch_with_request(request).await?).await
 }
 
-async fn read<T: DeserializeOwned>(response: &mut Response) -> Answer<T> {
-    let text = response.text().await?;
-    if (200..300).contains(&response.status_code()) {
-        return Ok(serde_json::from_str(&text)?);
+async fn read<T: DeserializeOwned>(mut response: Response) -> Answer<T> {
+    if !(200..300).contains(&response.status_code()) {
+        return Err(refusal(response).await);
     }
-    let problem: Problem = serde_json::from_str(&text).map_err(|_| {
-        Failure::internal(format!("the object answered {} without a problem", response.status_code()))
-    })?;
-    Err(problem.into())
+    Ok(serde_json::from_str(&response.text().await?)?)
+}
+
+/// The failure that an answer of an object tells of.
+pub async fn refusal(mut response: Response) -> Failure {
+    let status = response.status_code();
+    match response.text().await.map(|text| serde_json::from_str::<Problem>(&text)) {
+        Ok(Ok(problem)) => problem.into(),
+        _ => Failure::internal(format!("the object answered {status} without a problem")),
+    }
 }

@@ -29,6 +29,8 @@ pub struct Framing {
     pub keep_alive: &'static str,
     /// The stream ends after this, in ms.
     pub max_ms: u64,
+    /// And after this many texts.
+    pub max_lines: u32,
     /// The last text, when it ends on purpose.
     pub farewell: &'static str,
     /// Put after each message of the object.
@@ -57,6 +59,7 @@ pub fn answer(request: &Request, socket: WebSocket, framing: Framing) -> Answer<
 
 async fn pump(socket: WebSocket, framing: Framing, mut out: mpsc::Sender<Result<Vec<u8>, worker::Error>>) {
     let begun = clock::now();
+    let mut lines = 0_u32;
     let Ok(mut events) = socket.events() else { return };
     if !framing.opening.is_empty() {
         // A client that is gone already is noticed at the next text.
@@ -64,7 +67,7 @@ async fn pump(socket: WebSocket, framing: Framing, mut out: mpsc::Sender<Result<
     }
     loop {
         let left = i64::try_from(framing.max_ms).unwrap_or(i64::MAX) - clock::now().since(begun);
-        if left <= 0 {
+        if left <= 0 || lines >= framing.max_lines {
             let _ = out.send(Ok(framing.farewell.as_bytes().to_vec())).await;
             break;
         }
@@ -80,6 +83,7 @@ async fn pump(socket: WebSocket, framing: Framing, mut out: mpsc::Sender<Result<
             Either::Left(_) => break,
             Either::Right(_) => framing.keep_alive.to_owned(),
         };
+        lines += 1;
         if out.send(Ok(text.into_bytes())).await.is_err() {
             break;
         }

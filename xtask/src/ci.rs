@@ -98,7 +98,8 @@ fn sizes(tools: &Tools) -> Result<()> {
     let mut figures = bench::size::figures(tools)?;
     figures.push(bench::edge::binary_size(&cyrus)?);
     bench::print_table(&figures);
-    let over: Vec<&str> = figures.iter().filter(|figure| figure.ratio() > 1.0).map(|f| f.name).collect();
+    let over = figures.iter().filter(|figure| figure.ratio().is_some_and(|ratio| ratio > 1.0));
+    let over: Vec<&str> = over.map(|figure| figure.name.as_str()).collect();
     if !over.is_empty() {
         bail!("over budget: {}", over.join(", "));
     }

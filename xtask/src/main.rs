@@ -5,8 +5,10 @@
 mod assets;
 mod bench;
 mod build;
+mod chaos;
 mod ci;
 mod connect;
+mod fuzz;
 mod parts;
 mod process;
 mod progress;
@@ -36,7 +38,10 @@ enum Command {
     Test(test::Args),
     Ci(ci::Args),
     Bench(bench::Args),
+    #[command(subcommand)]
+    Chaos(chaos::Command),
     Build(build::Args),
+    Fuzz(fuzz::Args),
     #[command(subcommand)]
     Connect(connect::Command),
 }
@@ -59,7 +64,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => test::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Chaos(command) => chaos::run(&command),
         Command::Build(args) => build::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Connect(command) => connect::run(&command),
     }
 }

@@ -17,6 +17,7 @@ pub const PREBUILT: &str = "CYRUS_PREBUILT";
 pub const BINARY: &str = "CYRUS_BINARY";
 
 /// Where everything is.
+#[derive(Clone)]
 pub struct Parts {
     /// Tools that the parts need while they run.
     pub tools: Tools,

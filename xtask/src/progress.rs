@@ -16,6 +16,11 @@ impl Progress {
         Self::default()
     }
 
+    /// Says nothing.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     /// Begins a step; an open one ends.
     pub fn step(&self, text: &str) {
         self.done();

@@ -9,14 +9,14 @@ mod demo;
 mod edge;
 mod follow;
 mod host;
-mod kept;
-mod panel;
-mod plan;
+pub mod kept;
+pub mod panel;
+pub mod plan;
 mod ports;
 mod repository;
-mod setting;
-mod state;
-mod system;
+pub mod setting;
+pub mod state;
+pub mod system;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,17 +117,19 @@ async fn work(args: &Args, system: &mut System) -> Result<ExitCode> {
 }
 
 /// SIGINT and SIGTERM.
-struct Interrupts {
+pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    fn new() -> Result<Self> {
+    /// From now on they end nothing by themselves.
+    pub fn new() -> Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    /// Waits for either.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

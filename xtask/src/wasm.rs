@@ -77,7 +77,7 @@ impl Built {
 /// Builds all three; what is up to date is left as it is.
 pub fn build(tools: &Tools, profile: Profile, progress: &Progress) -> Result<Built> {
     progress.step(&format!("building the Workers and the panel's client ({})", profile.folder()));
-    cargo(tools, profile)?;
+    cargo(tools, profile, &[])?;
     let out = tools.root.join("build").join(profile.folder());
     worker(tools, profile, "proxy_worker", &out.join("proxy"), &["Hub", "Directory"])?;
     worker(tools, profile, "panel_worker", &out.join("panel"), &["Room"])?;
@@ -86,10 +86,32 @@ pub fn build(tools: &Tools, profile: Profile, progress: &Progress) -> Result<Bui
     Ok(Built::at(tools, profile))
 }
 
-fn cargo(tools: &Tools, profile: Profile) -> Result<()> {
+/// Where a proxy with this cargo feature is put.
+pub fn faulty_proxy(tools: &Tools, profile: Profile, feature: &str) -> PathBuf {
+    tools.root.join("build").join(profile.folder()).join(feature).join("worker.mjs")
+}
+
+/// Builds the proxy with a cargo feature that takes a guard away, beside the good one. Gives its entry module.
+pub fn build_faulty_proxy(
+    tools: &Tools,
+    profile: Profile,
+    feature: &str,
+    progress: &Progress,
+) -> Result<PathBuf> {
+    progress.step(&format!("building the proxy with {feature}"));
+    cargo(tools, profile, &["--features", &format!("proxy-worker/{feature}")])?;
+    let entry = faulty_proxy(tools, profile, feature);
+    let out = entry.parent().context("a build has a folder")?;
+    worker(tools, profile, "proxy_worker", out, &["Hub", "Directory"])?;
+    progress.done();
+    Ok(entry)
+}
+
+/// Always the same packages, so that what they share is compiled once.
+fn cargo(tools: &Tools, profile: Profile, features: &[&str]) -> Result<()> {
     let what = ["build", "--target", "wasm32-unknown-unknown", "--profile", profile.cargo()];
     let packages = ["-p", "proxy-worker", "-p", "panel-worker", "-p", "panel-ui"];
-    parts::cargo(tools, &[&what[..], &packages[..]].concat())
+    parts::cargo(tools, &[&what[..], &packages[..], features].concat())
 }
 
 /// Where cargo put a module.

@@ -26,7 +26,16 @@ async fn ask(
     delivery::answer(request).await
 }
 
-const PAGES: [&str; 5] = ["/api/me", "/api/overview", "/api/sessions", "/api/repositories", "/api/workers"];
+const PAGES: [&str; 8] = [
+    "/api/me",
+    "/api/overview",
+    "/api/sessions",
+    "/api/repositories",
+    "/api/workers",
+    "/api/worker-keys",
+    "/api/deliveries",
+    "/api/status",
+];
 const SESSION: &str = "/api/sessions/ses_01jd0000000000000000000000";
 
 pub async fn the_owner_sees_who_they_are_and_every_first_page(system: Arc<System>) -> Result<()> {
@@ -35,7 +44,7 @@ pub async fn the_owner_sees_who_they_are_and_every_first_page(system: Arc<System
     assert!(me["organizationId"].as_str().is_some_and(|id| id.starts_with("org_")), "{me}");
     for path in PAGES {
         let page = system.owner_get(path).await?;
-        let is_list = ["/api/sessions", "/api/repositories", "/api/workers"].contains(&path);
+        let is_list = !["/api/me", "/api/overview", "/api/status"].contains(&path);
         assert!(!is_list || (page["items"].is_array() && page.get("next").is_some()), "{path}: {page}");
     }
     Ok(())
@@ -142,7 +151,9 @@ pub async fn unknown_paths_and_wrong_methods_get_a_problem_document(system: Arc<
     for (method, path) in [
         (Method::DELETE, "/api/sessions"),
         (Method::PUT, "/api/me"),
-        (Method::GET, "/api/worker-keys"),
+        (Method::PATCH, "/api/worker-keys"),
+        (Method::POST, "/api/status"),
+        (Method::GET, "/api/codegen/test"),
         (Method::POST, SESSION),
     ] {
         ask(&system, method, path, key, None).await?.assert_refused(path, 405, "method_not_allowed");

@@ -3,11 +3,19 @@
 //! No real edge runs here; the one lease that a test needs is taken by a worker that speaks by hand.
 
 mod access;
+mod checks;
+mod configuration;
+mod deliveries;
 mod held;
+mod keys;
 mod lists;
 mod logs;
+mod others;
+mod person;
 mod records;
+mod runs;
 mod sign_in;
+mod steer;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -53,6 +61,36 @@ fn main() -> ExitCode {
         logs::a_line_cannot_break_out_of_its_event,
         logs::lines_that_are_not_numbered_in_order_are_refused,
         logs::viewers_hear_that_the_session_changed,
+        keys::a_revoked_key_opens_nothing_any_more,
+        keys::no_list_of_keys_holds_a_key,
+        keys::nasty_ids_and_bodies_revoke_and_make_nothing,
+        configuration::what_is_known_already_is_not_sent_again,
+        configuration::a_change_and_nothing_else_reaches_the_workers_stream,
+        configuration::nasty_repositories_are_refused_and_change_nothing,
+        checks::nasty_checks_are_refused,
+        checks::with_no_worker_on_line_a_check_says_so_at_once,
+        checks::a_workers_result_comes_back_as_it_gave_it,
+        runs::nasty_runs_are_refused_and_nothing_is_made,
+        runs::a_run_without_an_issue_has_its_record_first_and_reaches_a_worker,
+        runs::one_idempotency_key_is_one_run_however_often_it_is_sent,
+        runs::a_run_on_an_issue_opens_one_agent_session_in_linear,
+        runs::a_run_that_linear_does_not_open_yet_is_queued_and_holds_nothing_back,
+        runs::a_run_that_the_hub_refuses_for_good_is_told_and_holds_nothing_back,
+        others::another_organization_sees_and_changes_nothing,
+        others::one_idempotency_key_in_two_organizations_is_two_runs,
+        others::a_viewer_looks_and_an_operator_revokes_no_key,
+        others::a_command_that_nobody_can_read_holds_nothing_back,
+        steer::nobody_can_tell_an_unknown_session_anything,
+        steer::nasty_words_are_refused_and_reach_nobody,
+        steer::feedback_reaches_the_worker_of_a_linear_session,
+        steer::what_a_session_cannot_take_now_is_refused_with_a_reason,
+        steer::feedback_to_a_completed_session_resumes_it,
+        steer::a_retry_is_a_new_run_of_the_same_session_and_two_at_once_are_one,
+        steer::a_stop_overtakes_a_run_that_nobody_began,
+        deliveries::a_filter_that_is_none_is_refused_by_name,
+        deliveries::each_delivery_of_a_session_is_shown_with_its_way,
+        deliveries::unknown_deliveries_are_neither_replayed_nor_dismissed,
+        deliveries::the_status_counts_workers_and_what_waits,
         logs::confirmed_lines_outlive_workerd_and_numbering_goes_on,
     ];
     suite::main(&settings, Duration::from_secs(120), list)

@@ -3,38 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use e2e::delivery::{now_ms, uuid};
-use e2e::raw_worker::{Offer, RawStream, RawWorker};
+use e2e::raw_worker::RawWorker;
 use e2e::system::System;
 use serde_json::json;
-use testkit::webhook::AgentSessionWebhooks;
 
-async fn connected(system: &System) -> Result<(RawWorker, RawStream)> {
-    let worker = RawWorker::register(system).await?;
-    let stream = worker.stream().await?;
-    Ok((worker, stream))
-}
-
-async fn created(system: &System) -> Result<AgentSessionWebhooks> {
-    let hooks = system.new_session();
-    system.send(&hooks.created_by_delegation(now_ms())).await?.assert_outcome("created", "stored");
-    Ok(hooks)
-}
-
-async fn prompted(system: &System, hooks: &AgentSessionWebhooks, text: &str) -> Result<()> {
-    system.send(&hooks.prompted(&uuid(), text, now_ms())).await?.assert_outcome("prompted", "stored");
-    Ok(())
-}
-
-/// A session of its own, sent after what a test did: when its offer comes, the hub has offered all that it wanted to.
-async fn mark(system: &System, stream: &mut RawStream, silent: &[&str]) -> Result<()> {
-    let hooks = created(system).await?;
-    let silent: Vec<String> = silent.iter().map(|key| (*key).to_owned()).collect();
-    let offer = stream.only(&hooks.issue_id, &silent).await?;
-    assert_eq!(stream.worker.ack(offer.seq, offer.token, "done").await?, "ok");
-    Ok(())
-}
+use crate::open::{connected, created, mark, prompted};
 
 pub async fn the_next_event_of_a_session_is_offered_once_the_one_before_is_accepted(
     system: Arc<System>,
@@ -121,25 +96,15 @@ pub async fn done_releases_the_lease_and_the_next_event_gets_a_higher_token(
     let hooks = created(&system).await?;
     let first = stream.offer_of(&hooks.issue_id).await?;
     assert_eq!(worker.ack(first.seq, first.token, "accepted").await?, "ok");
-    assert_eq!(held(&worker, &first).await?, Vec::<u64>::new());
+    assert_eq!(worker.lost_of(&first).await?, Vec::<u64>::new());
     assert_eq!(worker.ack(first.seq, first.token, "done").await?, "ok");
-    assert_eq!(held(&worker, &first).await?, vec![first.token], "a lease that is released is not held");
+    assert_eq!(worker.lost_of(&first).await?, vec![first.token], "a lease that is released is not held");
     prompted(&system, &hooks, "Again").await?;
     let second = stream.offer_of(&hooks.issue_id).await?;
     assert!(second.token > first.token, "{first:?} {second:?}");
     assert_eq!(worker.ack(second.seq, first.token, "accepted").await?, "stale", "the old token");
     assert_eq!(worker.ack(second.seq, second.token, "done").await?, "ok");
     Ok(())
-}
-
-/// The tokens of this lease that the hub names as lost.
-async fn held(worker: &RawWorker, offer: &Offer) -> Result<Vec<u64>> {
-    let claim =
-        json!({"leases": [{"sessionKey": offer.session_key, "token": offer.token}], "slots": 8, "used": 1});
-    let answer = worker.post("/v1/heartbeats", &claim).await?;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let lost = answer.body["lost"].as_array().context("lost")?;
-    Ok(lost.iter().filter_map(|claim| claim["token"].as_u64()).collect())
 }
 
 pub async fn an_offer_whose_stream_closes_is_offered_again_uncounted(system: Arc<System>) -> Result<()> {
@@ -284,85 +249,4 @@ pub async fn everything_stored_outlives_workerd(system: Arc<System>) -> Result<(
         assert_eq!(worker.ack(offer.seq, offer.token, "done").await?, "ok");
     }
     mark(&system, &mut stream, &[&taken.issue_id, &waiting.issue_id]).await
-}
-
-pub async fn a_lapsed_session_moves_to_another_worker_under_a_higher_token(
-    _system: Arc<System>,
-) -> Result<()> {
-    let arguments = [
-        "--edges",
-        "0",
-        "--set",
-        "leaseMs=2000",
-        "--set",
-        "takeoverAfterMs=2000",
-        "--set",
-        "heartbeatLineMs=500",
-    ];
-    let system = System::start(&arguments).await?;
-    let (lost, mut stream) = connected(&system).await?;
-    let hooks = created(&system).await?;
-    let first = stream.offer_of(&hooks.issue_id).await?;
-    assert_eq!(lost.ack(first.seq, first.token, "accepted").await?, "ok");
-    prompted(&system, &hooks, "Is anybody there?").await?;
-    let second = stream.offer_of(&hooks.issue_id).await?;
-    assert_eq!(lost.ack(second.seq, second.token, "accepted").await?, "ok");
-    let begun = Instant::now();
-    drop(stream);
-    let (next, mut stream) = connected(&system).await?;
-    // Everything that was not done, oldest first, told as a take-over and counted.
-    let mut token = 0;
-    for before in [&first, &second] {
-        let moved = stream.offer_of(&hooks.issue_id).await?;
-        assert_eq!(
-            (moved.seq, moved.attempt, &moved.line["takeover"]),
-            (before.seq, 2, &json!(true)),
-            "{moved:?}"
-        );
-        assert!(moved.token > first.token, "{moved:?}");
-        token = moved.token;
-        assert_eq!(next.ack(moved.seq, moved.token, "accepted").await?, "ok");
-    }
-    assert!(
-        begun.elapsed() > Duration::from_millis(3000),
-        "moved after {:?}, within lease and grace",
-        begun.elapsed()
-    );
-    // The one that comes back is told, whatever it says.
-    assert_eq!(held(&lost, &first).await?, vec![first.token]);
-    for state in ["done", "retry", "accepted"] {
-        assert_eq!(lost.ack(first.seq, first.token, state).await?, "stale", "{state}");
-    }
-    assert_eq!(next.ack(first.seq, token, "done").await?, "ok");
-    assert_eq!(next.ack(second.seq, token, "done").await?, "ok");
-    Ok(())
-}
-
-pub async fn a_lease_that_is_renewed_does_not_move(_system: Arc<System>) -> Result<()> {
-    let arguments = [
-        "--edges",
-        "0",
-        "--set",
-        "leaseMs=1500",
-        "--set",
-        "takeoverAfterMs=500",
-        "--set",
-        "heartbeatLineMs=500",
-    ];
-    let system = System::start(&arguments).await?;
-    let (holder, mut stream) = connected(&system).await?;
-    let hooks = created(&system).await?;
-    let offer = stream.offer_of(&hooks.issue_id).await?;
-    assert_eq!(holder.ack(offer.seq, offer.token, "accepted").await?, "ok");
-    // Its stream is away, its heartbeats are not.
-    drop(stream);
-    let (_next, mut stream) = connected(&system).await?;
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(5) {
-        assert_eq!(held(&holder, &offer).await?, Vec::<u64>::new(), "after {:?}", begun.elapsed());
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    mark(&system, &mut stream, &[&hooks.issue_id]).await?;
-    assert_eq!(holder.ack(offer.seq, offer.token, "done").await?, "ok");
-    Ok(())
 }

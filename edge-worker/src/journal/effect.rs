@@ -43,7 +43,8 @@ pub enum Effect {
         /// The next one replaces it.
         ephemeral: bool,
     },
-    /// The lease is shown to the panel and the session recorded there; idempotent by agent session.
+    /// The lease is shown to the panel and the session recorded there; idempotent by agent session, and a session
+    /// that the panel made is known there by its own id.
     OpenSession {
         /// The lease's key.
         session_key: SessionKey,
@@ -52,6 +53,17 @@ pub enum Effect {
         /// The record.
         session: Box<NewSession>,
     },
+    /// A question in Linear that shows options; the answer comes as a message.
+    Question {
+        /// Chosen by us.
+        id: Uuid,
+        /// Markdown.
+        body: String,
+        /// The options.
+        options: Vec<String>,
+    },
+    /// The record is closed, unless it says already that the session is over.
+    SettleSession(Box<SessionUpdate>),
     /// The record changes; saying it twice changes nothing more.
     UpdateSession(Box<SessionUpdate>),
 }
@@ -60,8 +72,8 @@ impl Effect {
     /// The lane that it belongs to.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Activity { .. } => Lane::Linear,
-            Self::OpenSession { .. } | Self::UpdateSession(_) => Lane::Panel,
+            Self::Activity { .. } | Self::Question { .. } => Lane::Linear,
+            Self::OpenSession { .. } | Self::SettleSession(_) | Self::UpdateSession(_) => Lane::Panel,
         }
     }
 }

@@ -19,10 +19,25 @@ pub struct Taken {
     pub first_thought: bool,
     /// The session moved here.
     pub takeover: bool,
+    /// The repository that it is for, by its name in the configuration; `None`: none is chosen, or none is needed.
+    pub repository: Option<String>,
+    /// Nobody serves it by rule: the person is asked which repository is meant.
+    pub ask: bool,
     /// Its turn has ended; only what was said about it may still be on its way.
     pub turn_over: bool,
     /// The event.
     pub event: Event,
+}
+
+/// A done event that the hub has not confirmed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// The hub's number.
+    pub seq: Seq,
+    /// The token under which it was offered last.
+    pub token: FencingToken,
+    /// What goes along with the `done` ack: the result of a check.
+    pub result: Option<serde_json::Value>,
 }
 
 /// What the journal knew of an event when it was offered.
@@ -44,7 +59,10 @@ impl Journal {
             let state: Option<String> =
                 db.query_row("SELECT state FROM events WHERE seq = ?1", [seq], |row| row.get(0)).optional()?;
             if let Some(state) = state {
-                db.execute("UPDATE events SET token = ?2, takeover = ?3 WHERE seq = ?1", params![seq, taken.token.0, taken.takeover])?;
+                db.execute(
+                    "UPDATE events SET token = ?2, takeover = ?3, repository = coalesce(?4, repository), ask = ?5 WHERE seq = ?1",
+                    params![seq, taken.token.0, taken.takeover, taken.repository, taken.ask],
+                )?;
                 return Ok(match state.as_str() {
                     "done" => Known::Done,
                     // It had moved away or its offer had ended, and here it is again.
@@ -56,8 +74,8 @@ impl Journal {
                 });
             }
             db.execute(
-                "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
-                params![seq, taken.session_key.as_str(), taken.token.0, taken.first_thought, taken.takeover, json(&taken.event)?],
+                "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event, repository, ask) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6, ?7, ?8)",
+                params![seq, taken.session_key.as_str(), taken.token.0, taken.first_thought, taken.takeover, json(&taken.event)?, taken.repository, taken.ask],
             )?;
             Ok(Known::New)
         })
@@ -68,7 +86,7 @@ impl Journal {
     pub async fn open_events(&self) -> Result<Vec<Taken>, JournalError> {
         self.write(|db| {
             let mut query = db.prepare(
-                "SELECT seq, session_key, token, first_thought, takeover, event, state = 'turn_over' FROM events WHERE state IN ('open', 'turn_over') ORDER BY seq",
+                "SELECT seq, session_key, token, first_thought, takeover, event, state = 'turn_over', repository, ask FROM events WHERE state IN ('open', 'turn_over') ORDER BY seq",
             )?;
             let rows = query.query_map([], |row| {
                 Ok(Taken {
@@ -78,6 +96,8 @@ impl Journal {
                     first_thought: row.get(3)?,
                     takeover: row.get(4)?,
                     turn_over: row.get(6)?,
+                    repository: row.get(7)?,
+                    ask: row.get(8)?,
                     event: from_json(&row.get::<_, String>(5)?)?,
                 })
             })?;
@@ -86,9 +106,28 @@ impl Journal {
         .await
     }
 
+    /// Events of one session key that are not done, in the hub's order.
+    pub async fn open_events_of(&self, key: &SessionKey) -> Result<Vec<Taken>, JournalError> {
+        let mut open = self.open_events().await?;
+        open.retain(|taken| taken.session_key == *key);
+        Ok(open)
+    }
+
     /// Marks events as done.
     pub async fn finish(&self, seqs: Vec<Seq>) -> Result<(), JournalError> {
         self.close(seqs, "done").await
+    }
+
+    /// Marks an event as done, with what its `done` ack shall carry.
+    pub async fn finish_with(&self, seq: Seq, result: serde_json::Value) -> Result<(), JournalError> {
+        self.write(move |db| {
+            db.execute(
+                "UPDATE events SET state = 'done', result = ?2 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
+                params![seq.0, json(&result)?],
+            )
+            .map(|_| ())
+        })
+        .await
     }
 
     /// Marks events as given up here: the hub has moved or cancelled them.
@@ -110,11 +149,19 @@ impl Journal {
     }
 
     /// Done events that the hub has not confirmed.
-    pub async fn unconfirmed(&self) -> Result<Vec<(Seq, FencingToken)>, JournalError> {
+    pub async fn unconfirmed(&self) -> Result<Vec<Finished>, JournalError> {
         self.write(|db| {
-            let mut query =
-                db.prepare("SELECT seq, token FROM events WHERE state = 'done' AND acked = 0 ORDER BY seq")?;
-            let rows = query.query_map([], |row| Ok((Seq(row.get(0)?), FencingToken(row.get(1)?))))?;
+            let mut query = db.prepare(
+                "SELECT seq, token, result FROM events WHERE state = 'done' AND acked = 0 ORDER BY seq",
+            )?;
+            let rows = query.query_map([], |row| {
+                let result: Option<String> = row.get(2)?;
+                Ok(Finished {
+                    seq: Seq(row.get(0)?),
+                    token: FencingToken(row.get(1)?),
+                    result: result.map(|text| from_json(&text)).transpose()?,
+                })
+            })?;
             rows.collect()
         })
         .await

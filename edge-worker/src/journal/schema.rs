@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension};
 use shared::id::WorkerId;
 
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE worker (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL);
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -38,7 +39,17 @@ const MIGRATIONS: &[&str] = &["
         seq INTEGER NOT NULL,
         line TEXT NOT NULL,
         PRIMARY KEY (session, seq)) WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE events ADD COLUMN repository TEXT;
+    ALTER TABLE events ADD COLUMN ask INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN result TEXT;
+    CREATE INDEX events_unconfirmed ON events (seq) WHERE state = 'done' AND acked = 0;
+    ALTER TABLE sessions ADD COLUMN repository TEXT;
+    ALTER TABLE sessions ADD COLUMN asked TEXT;
+    CREATE INDEX sessions_by_key ON sessions (session_key);
+",
+];
 
 /// Brings the tables to this build's version; `Some(version)` when the file is of a newer one.
 pub fn migrate(connection: &mut Connection) -> rusqlite::Result<Option<u32>> {

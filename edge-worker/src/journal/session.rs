@@ -18,6 +18,21 @@ pub struct Remembered {
     pub spent: MicroUsd,
     /// A run that had begun and was not seen to end.
     pub open_run: Option<RunId>,
+    /// The repository that it works in, by its name in the configuration.
+    pub repository: Option<String>,
+    /// The person was asked which repository is meant; what they wanted before that.
+    pub asked: Option<String>,
+}
+
+/// Where a session works, as far as it is decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Its own repository.
+    pub own: Option<String>,
+    /// The person was asked and has not answered yet.
+    pub asked: bool,
+    /// The repository of the newest session of the same key.
+    pub of_key: Option<String>,
 }
 
 impl Journal {
@@ -30,7 +45,7 @@ impl Journal {
                 params![id, key],
             )?;
             db.query_row(
-                "SELECT panel_id, conversation, spent_micro_usd, open_run FROM sessions WHERE agent_session_id = ?1",
+                "SELECT panel_id, conversation, spent_micro_usd, open_run, repository, asked FROM sessions WHERE agent_session_id = ?1",
                 [id],
                 |row| {
                     let parse = |text: Option<String>| text.and_then(|text| text.parse().ok());
@@ -39,9 +54,94 @@ impl Journal {
                         conversation: row.get(1)?,
                         spent: MicroUsd(row.get(2)?),
                         open_run: row.get::<_, Option<String>>(3)?.and_then(|text| text.parse().ok()),
+                        repository: row.get(4)?,
+                        asked: row.get(5)?,
                     })
                 },
             )
+        })
+        .await
+    }
+
+    /// What is remembered of where a session works, without making a row: its own part, and the repository that
+    /// another session of the same key was given last.
+    pub async fn whereabouts(
+        &self,
+        id: &AgentSessionId,
+        key: &SessionKey,
+    ) -> Result<Whereabouts, JournalError> {
+        let (id, key) = (id.0.clone(), key.0.clone());
+        self.write(move |db| {
+            let own: Option<(Option<String>, Option<String>)> = db
+                .query_row("SELECT repository, asked FROM sessions WHERE agent_session_id = ?1", [&id], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let of_key = db
+                .query_row(
+                    "SELECT repository FROM sessions WHERE session_key = ?1 AND repository IS NOT NULL ORDER BY rowid DESC LIMIT 1",
+                    [&key],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let (own, asked) = own.unwrap_or_default();
+            Ok(Whereabouts { own, asked: asked.is_some(), of_key })
+        })
+        .await
+    }
+
+    /// The repository of a session is chosen; a question about it is answered.
+    pub async fn set_repository(&self, id: &AgentSessionId, name: String) -> Result<(), JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            db.execute(
+                "UPDATE sessions SET repository = ?2, asked = NULL WHERE agent_session_id = ?1",
+                params![id, name],
+            )
+            .map(|_| ())
+        })
+        .await
+    }
+
+    /// Ends a turn that only asks which repository is meant: the question, what was wanted, and the event, as one.
+    pub async fn asks(
+        &self,
+        id: &AgentSessionId,
+        wanted: String,
+        seq: Seq,
+        effects: Vec<Effect>,
+    ) -> Result<(), JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            db.execute("UPDATE sessions SET asked = ?2 WHERE agent_session_id = ?1", params![id, wanted])?;
+            db.execute("UPDATE events SET state = 'turn_over' WHERE seq = ?1 AND state = 'open'", [seq.0])?;
+            for effect in &effects {
+                effect::insert(db, &id, effect)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A session ends without a word to Linear: what was to be posted there is dropped, and its open run, which is
+    /// returned, is no longer to be resumed.
+    pub async fn silence(&self, id: &AgentSessionId) -> Result<Option<RunId>, JournalError> {
+        let id = id.0.clone();
+        self.write(move |db| {
+            let run: Option<Option<String>> = db
+                .query_row("SELECT open_run FROM sessions WHERE agent_session_id = ?1", [&id], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            db.execute(
+                "UPDATE sessions SET open_run = NULL, asked = NULL WHERE agent_session_id = ?1",
+                [&id],
+            )?;
+            db.execute(
+                "DELETE FROM outbox WHERE session = ?1 AND lane = 'linear' AND state = 'open'",
+                [&id],
+            )?;
+            Ok(run.flatten().and_then(|text| text.parse().ok()))
         })
         .await
     }

@@ -11,7 +11,7 @@ use shared::money::MicroUsd;
 use uuid::Uuid;
 
 use super::effect::{Effect, Lane};
-use super::event::{Known, Taken};
+use super::event::{Finished, Known, Taken};
 use super::{Journal, JournalError};
 use crate::worker::{fresh_uuid, now};
 
@@ -34,6 +34,8 @@ fn taken(seq: u64, token: u64) -> Taken {
         token: FencingToken(token),
         first_thought: false,
         takeover: false,
+        repository: None,
+        ask: false,
         turn_over: false,
         event: Event {
             id: EventId::from_uuid(fresh_uuid()),
@@ -184,9 +186,59 @@ async fn done_events_are_told_until_the_hub_confirms() {
     let journal = open(folder.path());
     journal.take(taken(1, 5)).await.unwrap();
     journal.finish(vec![Seq(1)]).await.unwrap();
-    assert_eq!(journal.unconfirmed().await.unwrap(), [(Seq(1), FencingToken(5))]);
+    assert_eq!(
+        journal.unconfirmed().await.unwrap(),
+        [Finished { seq: Seq(1), token: FencingToken(5), result: None }]
+    );
     journal.confirm(vec![Seq(1)]).await.unwrap();
     assert!(journal.unconfirmed().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_of_the_version_before_is_brought_up_to_date_with_its_open_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    file.execute_batch(super::schema::MIGRATIONS[0]).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    let event = serde_json::to_string(&taken(7, 2).event).unwrap();
+    file.execute(
+        "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event) VALUES (7, 'key', 2, 'open', 0, 0, ?1)",
+        [event],
+    )
+    .unwrap();
+    drop(file);
+    let open = open(folder.path()).open_events().await.unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!((open[0].seq, open[0].repository.as_deref(), open[0].ask), (Seq(7), None, false));
+}
+
+#[tokio::test]
+async fn a_chosen_repository_stays_with_its_event_and_its_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let (id, key) = (AgentSessionId::from("as"), SessionKey::from("key"));
+    journal.take(Taken { repository: Some("a".into()), ..taken(1, 1) }).await.unwrap();
+    journal.take(taken(1, 2)).await.unwrap();
+    assert_eq!(journal.open_events().await.unwrap()[0].repository.as_deref(), Some("a"), "offered again");
+    journal.session(&id, &key).await.unwrap();
+    journal.asks(&id, "wanted".into(), Seq(1), vec![answer()]).await.unwrap();
+    assert!(journal.whereabouts(&id, &key).await.unwrap().asked);
+    journal.set_repository(&id, "b".into()).await.unwrap();
+    let other = journal.whereabouts(&AgentSessionId::from("other"), &key).await.unwrap();
+    assert_eq!((other.own, other.asked, other.of_key.as_deref()), (None, false, Some("b")));
+    let remembered = journal.session(&id, &key).await.unwrap();
+    assert_eq!((remembered.repository.as_deref(), remembered.asked), (Some("b"), None));
+}
+
+#[tokio::test]
+async fn the_result_of_a_check_goes_along_until_the_hub_confirms() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    journal.take(taken(1, 5)).await.unwrap();
+    let result = serde_json::json!({"ok": false, "reason": "no\u{0}"});
+    journal.finish_with(Seq(1), result.clone()).await.unwrap();
+    let expected = Finished { seq: Seq(1), token: FencingToken(5), result: Some(result) };
+    assert_eq!(journal.unconfirmed().await.unwrap(), [expected]);
 }
 
 #[tokio::test]

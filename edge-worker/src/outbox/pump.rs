@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::id::{AgentSessionId, FencingToken};
-use shared::linear::activity::NewActivity;
+use shared::id::{AgentSessionId, SessionId};
+use shared::linear::activity::{ActivityContent, AgentSignal, NewActivity};
 use shared::linear::answer::Retry;
 use shared::problem::ProblemCode;
+use shared::session::SessionUpdate;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::Outside;
+use super::{Holding, Outside};
 use crate::http::HttpError;
 use crate::journal::Journal;
 use crate::journal::effect::{Effect, Lane};
@@ -25,7 +26,7 @@ pub(super) struct Pump {
     pub journal: Journal,
     pub outside: Outside,
     pub session: AgentSessionId,
-    pub token: FencingToken,
+    pub holding: Holding,
     pub wake: Arc<Notify>,
     pub lost: Arc<watch::Sender<bool>>,
 }
@@ -55,7 +56,11 @@ pub(super) async fn run_lane(pump: Pump, lane: Lane, idle: watch::Sender<bool>) 
             woken.await;
             continue;
         };
-        let (settled, wait) = match pump.happen(&effect).await {
+        let tried = match pump.may_act().await {
+            true => pump.happen(&effect).await,
+            false => Tried::LeaseLost,
+        };
+        let (settled, wait) = match tried {
             Tried::Happened => (pump.journal.effect_done(id).await, None),
             Tried::Refused(reason) => {
                 warn!(session = %pump.session, "an effect was refused for good: {reason}");
@@ -85,23 +90,34 @@ pub(super) async fn run_lane(pump: Pump, lane: Lane, idle: watch::Sender<bool>) 
 }
 
 impl Pump {
+    /// Waits until nobody else can hold the lease; `false`: it is lost.
+    pub(super) async fn may_act(&self) -> bool {
+        self.holding.leases.until_exclusive(&self.holding.key, self.holding.token).await
+    }
+
+    async fn post(&self, activity: &NewActivity) -> Tried {
+        let Err(error) = self.outside.linear.post(activity).await else { return Tried::Happened };
+        match error.retry(crate::worker::now().as_millis()) {
+            Retry::Done => Tried::Happened,
+            Retry::Never => Tried::Refused(error.to_string()),
+            Retry::AfterMs(ms) => Tried::Later(error.to_string(), Some(Duration::from_millis(ms))),
+            Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
+        }
+    }
+
     async fn happen(&self, effect: &Effect) -> Tried {
         match effect {
             Effect::Activity { id, content, ephemeral } => {
                 let mut activity = NewActivity::new(*id, self.session.clone(), content.clone());
                 activity.ephemeral = *ephemeral;
-                let now = crate::worker::now().as_millis();
-                match self.outside.linear.post(&activity).await {
-                    Ok(()) => Tried::Happened,
-                    Err(error) => match error.retry(now) {
-                        Retry::Done => Tried::Happened,
-                        Retry::Never => Tried::Refused(error.to_string()),
-                        Retry::AfterMs(ms) => {
-                            Tried::Later(error.to_string(), Some(Duration::from_millis(ms)))
-                        }
-                        Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
-                    },
-                }
+                self.post(&activity).await
+            }
+            Effect::Question { id, body, options } => {
+                let content = ActivityContent::Elicitation { body: body.clone() };
+                let mut activity = NewActivity::new(*id, self.session.clone(), content);
+                let options = options.iter().map(|option| (None, option.clone())).collect();
+                activity.signal = Some(AgentSignal::Select { options });
+                self.post(&activity).await
             }
             Effect::OpenSession { session_key, token, session } => {
                 let Some(panel) = &self.outside.panel else { return Tried::Happened };
@@ -109,30 +125,44 @@ impl Pump {
                     return tried(error);
                 }
                 match panel.create_session(session).await {
-                    Ok(record) => {
-                        match self.journal.set_panel_id(&self.session, record.id, record.next_seq).await {
-                            Ok(()) => {
-                                // Lines wait for the panel's id.
-                                self.wake.notify_waiters();
-                                Tried::Happened
-                            }
-                            Err(error) => Tried::Later(error.to_string(), None),
-                        }
-                    }
+                    Ok(record) => self.attach(record.id, record.next_seq).await,
                     Err(error) => tried(error),
                 }
             }
-            Effect::UpdateSession(update) => {
-                let Some(panel) = &self.outside.panel else { return Tried::Happened };
-                match self.journal.panel_id(&self.session).await {
-                    Ok(Some(id)) => {
-                        panel.update_session(id, update).await.map_or_else(tried, |_| Tried::Happened)
-                    }
-                    Ok(None) => Tried::Refused("the panel has no record of this session".to_owned()),
-                    Err(error) => Tried::Later(error.to_string(), None),
-                }
+            Effect::UpdateSession(update) => self.update(update, false).await,
+            Effect::SettleSession(update) => self.update(update, true).await,
+        }
+    }
+
+    /// The panel's id of the session is known now, and with it where its lines go.
+    async fn attach(&self, id: SessionId, next_seq: u64) -> Tried {
+        match self.journal.set_panel_id(&self.session, id, next_seq).await {
+            Ok(()) => {
+                self.wake.notify_waiters();
+                Tried::Happened
+            }
+            Err(error) => Tried::Later(error.to_string(), None),
+        }
+    }
+
+    /// Changes the record; with `unless_over` only one that is not over yet.
+    async fn update(&self, update: &SessionUpdate, unless_over: bool) -> Tried {
+        let Some(panel) = &self.outside.panel else { return Tried::Happened };
+        let id = match self.journal.panel_id(&self.session).await {
+            Ok(Some(id)) => id,
+            Ok(None) => return Tried::Refused("the panel has no record of this session".to_owned()),
+            Err(error) => return Tried::Later(error.to_string(), None),
+        };
+        if unless_over {
+            // An update of nothing answers the record as it is.
+            let nothing = SessionUpdate { token: update.token, ..SessionUpdate::default() };
+            match panel.update_session(id, &nothing).await {
+                Ok(record) if record.status.is_over() => return Tried::Happened,
+                Ok(_) => {}
+                Err(error) => return tried(error),
             }
         }
+        panel.update_session(id, update).await.map_or_else(tried, |_| Tried::Happened)
     }
 }
 

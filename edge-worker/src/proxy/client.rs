@@ -54,6 +54,11 @@ impl ProxyClient {
         http::fetch(self.post("/v1/heartbeats").json(heartbeat)).await
     }
 
+    /// `POST /v1/workers/me/drain`: no new work from now on, until the next registration.
+    pub async fn drain(&self) -> Result<(), HttpError> {
+        http::send(self.post("/v1/workers/me/drain")).await.map(|_| ())
+    }
+
     /// `GET /v1/tokens/linear`.
     pub async fn linear_token(&self) -> Result<AccessToken, HttpError> {
         http::fetch(self.signed(&self.http, reqwest::Method::GET, "/v1/tokens/linear")).await

@@ -19,6 +19,9 @@ pub fn first_thought(body: &EventBody) -> String {
             }
             None => "On it. I am preparing a worktree.".to_owned(),
         },
+        EventBody::SessionPrompted { from_panel: true, .. } => {
+            "Got it. I am looking at what was written in the control panel.".to_owned()
+        }
         EventBody::SessionPrompted { .. } => "Got it. I am looking at what you wrote.".to_owned(),
         EventBody::SessionStopped { .. } => "Stopping.".to_owned(),
         EventBody::RunRequested { .. } | EventBody::CheckRequested { .. } => String::new(),

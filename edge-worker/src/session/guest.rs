@@ -25,8 +25,7 @@ impl Guest {
     pub async fn welcome(means: &Means, taken: &Taken, begun: SessionUpdate) -> Result<Self, JournalError> {
         let session = taken.event.body.agent_session().clone();
         means.journal.session(&session.id, &taken.session_key).await?;
-        let mut outbox =
-            Outbox::open(means.journal.clone(), means.outside.clone(), session.id.clone(), taken.token);
+        let mut outbox = means.outbox(&session, &taken.session_key, taken.token);
         outbox.add(first_thought(taken)).await?;
         outbox.add(open_record(means, taken)).await?;
         outbox.add(Effect::UpdateSession(Box::new(SessionUpdate { run: None, ..begun }))).await?;
@@ -68,9 +67,12 @@ pub fn first_thought(taken: &Taken) -> Effect {
 /// The record of an event's session in the panel.
 pub fn open_record(means: &Means, taken: &Taken) -> Effect {
     let token: FencingToken = taken.token;
-    let repository =
-        means.config.repository_for(taken.event.workspace_id.as_str()).map(|found| found.name.clone());
     let session = taken.event.body.agent_session();
+    let usual = || {
+        let found = means.config.repository_for(taken.event.workspace_id.as_str())?;
+        (!taken.ask).then(|| found.name.clone())
+    };
+    let repository = taken.repository.clone().or_else(usual);
     Effect::OpenSession {
         session_key: taken.session_key.clone(),
         token,

@@ -59,6 +59,20 @@ pub fn after_interruption(body: &EventBody) -> String {
     )
 }
 
+/// The prompt for work that another worker had before: what was said so far comes along.
+pub fn after_takeover(body: &EventBody, account: &str) -> String {
+    format!(
+        "Another machine may have begun this work and could not finish it. If it pushed something, it is in this \
+         worktree: look at the branch's commits first and go on from there.\n\n{}\n\nWhat was said so far:\n\n{account}",
+        begin(body, true)
+    )
+}
+
+/// The prompt once the person has said which repository is meant.
+pub fn after_choice(wanted: &str, answer: &EventBody) -> String {
+    format!("{wanted}\n\nAsked which repository is meant, and this is it, the person wrote:\n{}", of(answer))
+}
+
 /// What the agent is told of its place, before everything else.
 pub fn system(branch: &str, guide: Option<&str>) -> String {
     let mut text = format!(

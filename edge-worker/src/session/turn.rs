@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{Means, answer, prompt, workplace};
+use crate::config::RepositoryConfig;
 use crate::executor::{
     Conversation, Environment, Limits, Run, RunControl, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSpec,
     process_tree,
@@ -38,6 +39,18 @@ pub struct Turn {
     held: Option<(String, u64)>,
 }
 
+/// What a turn begins with, beside its event.
+pub struct Plan<'a> {
+    /// Where it works.
+    pub repository: &'a RepositoryConfig,
+    /// What the person asked for before they were asked which repository is meant.
+    pub wanted: Option<String>,
+    /// What was said to and by a worker that had the session before.
+    pub account: Option<String>,
+    /// What the journal remembers of the session.
+    pub remembered: &'a Remembered,
+}
+
 /// How a turn ended, in the words of everybody who is told.
 pub struct Ending {
     /// What it cost at list price.
@@ -54,9 +67,10 @@ impl Turn {
         means: &Means,
         taken: &Taken,
         session: &AgentSession,
-        remembered: &Remembered,
+        plan: Plan<'_>,
     ) -> anyhow::Result<(Self, Run)> {
-        let worktree = workplace::prepare(means, session, taken.event.workspace_id.as_str()).await?;
+        let remembered = plan.remembered;
+        let worktree = workplace::prepare(means, session, plan.repository).await?;
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
             process_tree::sweep(&before.to_string()).await;
@@ -71,10 +85,13 @@ impl Turn {
             Conversation::New(id) => id.to_string(),
             Conversation::Resume(id) => id.clone(),
         };
-        let prompt = if interrupted {
-            prompt::after_interruption(&taken.event.body)
-        } else {
-            prompt::begin(&taken.event.body, remembered.conversation.is_none())
+        let body = &taken.event.body;
+        let is_new = remembered.conversation.is_none();
+        let prompt = match (plan.wanted, plan.account) {
+            _ if interrupted => prompt::after_interruption(body),
+            (Some(wanted), _) => prompt::after_choice(&wanted, body),
+            (None, Some(account)) if is_new => prompt::after_takeover(body, &account),
+            _ => prompt::begin(body, is_new),
         };
         let guide = workplace::guide(&worktree).await;
         let spec = RunSpec {
@@ -125,7 +142,7 @@ impl Turn {
             billed_cost_micro_usd: None,
             error_message: None,
         };
-        let title = title_of(session);
+        let title = title_of(body);
         let turn =
             Self { seqs: vec![taken.seq], token: taken.token, run_id, record, worktree, title, held: None };
         Ok((turn, run))
@@ -134,6 +151,11 @@ impl Turn {
     /// The events that this turn took in.
     pub fn seqs(&self) -> &[Seq] {
         &self.seqs
+    }
+
+    /// An event that needs no run any more ends with this turn.
+    pub fn absorb(&mut self, seq: Seq) {
+        self.seqs.push(seq);
     }
 
     /// The lease's token.
@@ -308,14 +330,17 @@ fn environment() -> Environment {
 }
 
 /// The commit message for what the agent left uncommitted.
-fn title_of(session: &AgentSession) -> String {
-    let text = session.issue.as_ref().map_or_else(
-        || "Work in progress".to_owned(),
-        |issue| match &issue.identifier {
+fn title_of(body: &EventBody) -> String {
+    let text = match (&body.agent_session().issue, body) {
+        (Some(issue), _) => match &issue.identifier {
             Some(identifier) => format!("{identifier}: {}", issue.title),
             None => issue.title.clone(),
         },
-    );
+        (None, EventBody::RunRequested { prompt, .. }) if !prompt.trim().is_empty() => {
+            prompt.trim().lines().next().unwrap_or_default().to_owned()
+        }
+        (None, _) => "Work in progress".to_owned(),
+    };
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect();
     line.trim().to_owned()
 }

@@ -1,21 +1,23 @@
 //! Where a session works: its repository, its branch as Linear names it, its worktree.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use shared::digest::sha256_hex;
 use shared::event::AgentSession;
 use tracing::{info, warn};
 
 use super::Means;
+use crate::config::RepositoryConfig;
 use crate::git::{BranchName, GitError, Repository, Worktree, WorktreeRequest};
 
 /// The longest guide that goes into the prompt, in bytes.
 const LONGEST_GUIDE: usize = 32 * 1024;
 
 /// Finds or makes the worktree of a session.
-pub async fn prepare(means: &Means, session: &AgentSession, workspace: &str) -> anyhow::Result<Worktree> {
-    let config = means.config.repository_for(workspace).ok_or_else(|| {
-        anyhow!("no repository on this worker serves the workspace; add one to `repositories` in its configuration")
-    })?;
+pub async fn prepare(
+    means: &Means,
+    session: &AgentSession,
+    config: &RepositoryConfig,
+) -> anyhow::Result<Worktree> {
     let repository = Repository::open(&config.repository_path)
         .await
         .with_context(|| format!("the repository {}", config.name))?;

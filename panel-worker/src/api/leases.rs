@@ -8,7 +8,7 @@ use worker::{Env, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::{body, clock, reply};
 
-use super::stale;
+use super::{given, not_found, stale};
 use crate::auth::caller::Caller;
 use crate::db::Db;
 use crate::hub_stub;
@@ -17,7 +17,7 @@ use crate::hub_stub;
 pub async fn show(key: &str, mut request: Request, caller: &Caller, env: &Env) -> Answer<Response> {
     let (org, _) = caller.worker()?;
     let shown: LeaseShown = body::read_json(&mut request, 4096).await?;
-    let key = SessionKey(key.to_owned());
+    let key = SessionKey(given::decoded(key).ok_or_else(|| not_found("session"))?);
     let check = LeaseCheck { session_key: key.clone(), token: shown.token };
     let verdict: LeaseVerdict = hub_stub::post(env, org, "/leases/check", &check).await?;
     // Token 0 is a run that no proxy knows of; it stands as long as no real lease was shown.

@@ -55,6 +55,7 @@ pub async fn watch(id_text: &str, request: &Request, caller: &Caller, env: &Env)
             keep_alive_ms: settings.heartbeat_line_ms,
             keep_alive: ": still here\n\n",
             max_ms: settings.stream_max_ms,
+            max_lines: settings.stream_max_lines,
             farewell: ": come back\n\n",
             terminator: "",
         },

@@ -1,15 +1,19 @@
-//! `/api/repositories`: the list, and adding one; with a worker key adding is idempotent.
+//! `/api/repositories`: the list, and adding or changing one; with a worker key adding is idempotent.
+//!
+//! Every change of them is told to the hub by [`configuration`].
 
 use serde::Deserialize;
 use shared::api::{NewRepository, Page, Repository};
 use shared::id::{OrgId, RepositoryId};
 use shared::problem::{Problem, ProblemCode};
 use shared::time::Timestamp;
-use worker::{Env, Request, Response};
-use worker_shell::failure::Answer;
+use worker::{Env, Request, Response, ResponseBuilder};
+use worker_shell::failure::{Answer, Failure};
 use worker_shell::{body, clock, random, reply};
 
+use super::query::invalid;
 use crate::auth::caller::Caller;
+use crate::configuration;
 use crate::db::Db;
 
 #[derive(Deserialize)]
@@ -44,31 +48,44 @@ impl From<Row> for Repository {
     }
 }
 
-/// `GET`: by name.
-pub async fn list(caller: &Caller, env: &Env) -> Answer<Response> {
-    let rows: Vec<Row> = Db::of(env)?
+/// `GET`: by name. The configuration's version is its weak `ETag`.
+pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Response> {
+    let (db, org) = (Db::of(env)?, caller.org());
+    let etag = format!("W/\"{}\"", configuration::etag(&db, org).await?);
+    let known = request.headers().get("if-none-match")?;
+    if known.is_some_and(|known| known.split(',').map(str::trim).any(|tag| tag == "*" || same(tag, &etag))) {
+        return Ok(ResponseBuilder::new()
+            .with_status(304)
+            .with_header("etag", &etag)?
+            .with_header("cache-control", "no-store")?
+            .empty());
+    }
+    let rows: Vec<Row> = db
         .rows(
             &format!("SELECT {COLUMNS} FROM repositories WHERE organization_id = ? ORDER BY name LIMIT 200"),
-            vec![caller.org().to_string().into()],
+            vec![org.to_string().into()],
         )
         .await?;
-    reply::json(&Page { items: rows.into_iter().map(Repository::from).collect(), next: None })
+    let page = Page { items: rows.into_iter().map(Repository::from).collect(), next: None };
+    let response = reply::json(&page)?;
+    response.headers().set("etag", &etag)?;
+    Ok(response)
 }
 
-/// `POST`: a worker that comes with a repository it serves, or a person who adds one.
+/// Weak comparison: whether both are strong does not matter.
+fn same(given: &str, own: &str) -> bool {
+    given.trim_start_matches("W/") == own.trim_start_matches("W/")
+}
+
+/// `POST`: a worker that comes with a repository it serves, which changes nothing of one that is known; or a person,
+/// who adds one or changes where it is and what it starts from.
 pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<Response> {
     let org = match caller {
         Caller::Worker { org, .. } => *org,
         Caller::Person { .. } => caller.operator()?,
     };
     let new: NewRepository = body::read_json(&mut request, 64 * 1024).await?;
-    if new.name.is_empty() || new.name.len() > 200 || new.path.len() > 4096 {
-        return Err(Problem::new(
-            ProblemCode::InvalidRequest,
-            "a repository needs a name of 1 to 200 bytes and a path of at most 4096",
-        )
-        .into());
-    }
+    check(&new)?;
     let now = clock::now();
     let id = RepositoryId::from_uuid(random::uuid(now));
     let db = Db::of(env)?;
@@ -79,17 +96,103 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
             id.to_string().into(),
             org.to_string().into(),
             new.name.as_str().into(),
-            new.path.into(),
-            new.remote.clone().into(),
-            new.base_branch.unwrap_or_else(|| "main".to_owned()).into(),
-            new.linear_workspace_id.into(),
+            new.path.as_str().into(),
+            new.remote.as_deref().into(),
+            new.base_branch.as_deref().unwrap_or("main").into(),
+            new.linear_workspace_id.as_deref().into(),
             now.into(),
         ],
     )
     .await?;
-    let row = find(&db, org, new.remote.as_deref().unwrap_or(&new.name)).await?;
-    let row = row.ok_or_else(|| super::not_found("repository"))?;
-    reply::json_with(if row.id == id { 201 } else { 200 }, &Repository::from(row))
+    let known = find(&db, org, new.remote.as_deref().unwrap_or(&new.name)).await?;
+    let known = known.ok_or_else(|| {
+        let detail = "another repository has this name already; give this one another name";
+        Failure::from(Problem::new(ProblemCode::NotPossible, detail))
+    })?;
+    let shown = if matches!(caller, Caller::Person { .. }) && known.id != id {
+        change(&db, org, known, &new).await?
+    } else {
+        known
+    };
+    configuration::changed(env, &db, org).await?;
+    reply::json_with(if shown.id == id { 201 } else { 200 }, &Repository::from(shown))
+}
+
+fn check(new: &NewRepository) -> Answer<()> {
+    let fits =
+        |text: &Option<String>, max: usize| text.as_ref().is_none_or(|text| (1..=max).contains(&text.len()));
+    if new.name.is_empty() || new.name.len() > 200 || new.path.len() > 4096 {
+        return Err(invalid("a repository needs a name of 1 to 200 bytes and a path of at most 4096"));
+    }
+    if !fits(&new.remote, 500) || !fits(&new.base_branch, 255) || !fits(&new.linear_workspace_id, 100) {
+        return Err(invalid(
+            "`remote` (500), `baseBranch` (255) and `linearWorkspaceId` (100 bytes) are left out or not empty",
+        ));
+    }
+    Ok(())
+}
+
+/// Takes over what a person says differently.
+async fn change(db: &Db, org: OrgId, known: Row, new: &NewRepository) -> Answer<Row> {
+    let changed: Option<Row> = db
+        .first(
+            &format!(
+                "UPDATE repositories SET path = ?1, base_branch = coalesce(?2, base_branch),
+                   linear_workspace_id = coalesce(?3, linear_workspace_id), updated_at = ?4
+                 WHERE organization_id = ?5 AND id = ?6 AND (path, base_branch, linear_workspace_id)
+                   IS NOT (?1, coalesce(?2, base_branch), coalesce(?3, linear_workspace_id))
+                 RETURNING {COLUMNS}"
+            ),
+            vec![
+                new.path.as_str().into(),
+                new.base_branch.as_deref().into(),
+                new.linear_workspace_id.as_deref().into(),
+                clock::now().into(),
+                org.to_string().into(),
+                known.id.to_string().into(),
+            ],
+        )
+        .await?;
+    Ok(changed.unwrap_or(known))
+}
+
+/// A repository as the target of a run.
+#[derive(Debug)]
+pub struct Target {
+    /// Its id.
+    pub id: RepositoryId,
+    /// Its remote, or its name where it has none: what workers know it by.
+    pub reference: String,
+    /// The Linear workspace whose issues it serves.
+    pub linear_workspace_id: Option<String>,
+}
+
+impl Target {
+    /// The tag that names it in a text.
+    pub fn tag(&self) -> Answer<String> {
+        let sound = self.reference.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
+        if !sound {
+            return Err(invalid(
+                "`repositoryId` names a repository whose name no `[repo=…]` tag can hold; give it a remote",
+            ));
+        }
+        Ok(format!("[repo={}]", self.reference))
+    }
+}
+
+/// The repository of this id.
+pub async fn target(db: &Db, org: OrgId, id: RepositoryId) -> Answer<Option<Target>> {
+    let row: Option<Row> = db
+        .first(
+            &format!("SELECT {COLUMNS} FROM repositories WHERE organization_id = ? AND id = ?"),
+            vec![org.to_string().into(), id.to_string().into()],
+        )
+        .await?;
+    Ok(row.map(|row| Target {
+        id: row.id,
+        reference: row.remote.unwrap_or(row.name),
+        linear_workspace_id: row.linear_workspace_id,
+    }))
 }
 
 async fn find(db: &Db, org: OrgId, remote_or_name: &str) -> Answer<Option<Row>> {

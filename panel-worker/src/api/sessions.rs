@@ -1,48 +1,34 @@
 //! `/api/sessions`: the list, newest first, and the record that a worker makes of a session.
+//!
+//! What a person's `POST` does is in [`super::manual_run`].
 
 use shared::api::Page;
-use shared::id::SessionId;
-use shared::problem::{Problem, ProblemCode};
+use shared::id::{OrgId, RepositoryId, SessionId};
 use shared::session::{NewSession, SessionRecord, SessionState};
 use worker::{Env, Request, Response};
-use worker_shell::failure::{Answer, Failure};
+use worker_shell::failure::Answer;
 use worker_shell::{body, clock, random, reply};
 
-use super::{leases, repositories};
+use super::query::{Query, invalid};
+use super::{leases, not_found, repositories};
 use crate::auth::caller::Caller;
 use crate::db::{Db, Value};
+use crate::record::row::NewRow;
 use crate::record::session::{self as record, SessionRow};
-
-const MAX_LIMIT: u64 = 200;
 
 /// `GET ?status=&limit=&cursor=`.
 pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Response> {
-    let url = request.url()?;
-    let parameter =
-        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let limit = match parameter("limit") {
-        None => 50,
-        Some(text) => text
-            .parse::<u64>()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-            .ok_or_else(|| invalid("`limit` must be a number from 1 to 200"))?,
-    };
+    let query = Query::of(request)?;
+    let limit = query.limit()?;
     let mut conditions = "s.organization_id = ?".to_owned();
     let mut values: Vec<Value> = vec![caller.org().to_string().into()];
-    if let Some(word) = parameter("status") {
-        let states = SessionState::filter(&word).ok_or_else(|| {
-            invalid("`status` must be pending, running, completed, failed, or a state's own name")
-        })?;
+    let words = "pending, running, completed, failed, or a state's own name";
+    if let Some(states) = query.parsed("status", words, SessionState::filter)? {
         let marks = vec!["?"; states.len()].join(", ");
         conditions.push_str(&format!(" AND s.status IN ({marks})"));
         values.extend(states.into_iter().map(|state| state.as_str().into()));
     }
-    if let Some(cursor) = parameter("cursor") {
-        let parsed = cursor
-            .split_once('.')
-            .and_then(|(at, id)| Some((at.parse::<i64>().ok()?, id.parse::<SessionId>().ok()?)));
-        let (at, id) = parsed.ok_or_else(|| invalid("`cursor` is not one that this list gave"))?;
+    if let Some((at, id)) = query.cursor::<SessionId>()? {
         conditions.push_str(" AND (s.created_at, s.id) < (?, ?)");
         values.extend([at.into(), id.to_string().into()]);
     }
@@ -66,55 +52,60 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
         Some(name) => repositories::id_of(&db, org, name).await?,
         None => None,
     };
-    let now = clock::now();
-    let id = SessionId::from_uuid(random::uuid(now));
-    db.run(
-        "INSERT INTO agent_sessions (id, organization_id, repository_id, session_key, agent_session_id, linear_issue_id,
-           linear_issue_identifier, linear_issue_title, linear_issue_url, agent_type, executor_type, status, worker_name, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', ?12, ?13, ?13) ON CONFLICT DO NOTHING",
-        vec![
-            id.to_string().into(),
-            org.to_string().into(),
-            repository.map(|id| id.to_string()).into(),
-            new.session_key.as_str().into(),
-            new.agent_session_id.as_ref().map(|id| id.0.clone()).into(),
-            new.linear_issue_id.into(),
-            new.linear_issue_identifier.into(),
-            new.linear_issue_title.into(),
-            new.linear_issue_url.into(),
-            word(&new.agent_type)?.into(),
-            word(&new.executor_type)?.into(),
-            new.worker_name.into(),
-            now.into(),
-        ],
-    )
-    .await?;
-    let stored: Option<SessionRow> = match &new.agent_session_id {
-        Some(agent_session) => {
-            db.first(
-                &format!("{} WHERE s.organization_id = ? AND s.agent_session_id = ?", record::SELECT),
-                vec![org.to_string().into(), agent_session.as_str().into()],
-            )
-            .await?
-        }
-        None => {
-            db.first(
-                &format!("{} WHERE s.organization_id = ? AND s.id = ?", record::SELECT),
-                vec![org.to_string().into(), id.to_string().into()],
-            )
-            .await?
-        }
+    if let Some(made) = made_by_hand(&db, org, &new, repository).await? {
+        return reply::json(&made);
+    }
+    let id = SessionId::from_uuid(random::uuid(clock::now()));
+    let row = NewRow {
+        session_key: new.session_key.as_str(),
+        repository,
+        agent_session_id: new.agent_session_id.as_ref().map(|id| id.as_str()),
+        linear_issue_id: new.linear_issue_id.as_deref(),
+        linear_issue_identifier: new.linear_issue_identifier.as_deref(),
+        linear_issue_title: new.linear_issue_title.as_deref(),
+        linear_issue_url: new.linear_issue_url.as_deref(),
+        agent_type: new.agent_type,
+        executor_type: new.executor_type,
+        worker_name: Some(&new.worker_name),
+        ..NewRow::of(org, id)
     };
-    let stored = stored.map(SessionRecord::from).ok_or_else(|| super::not_found("session"))?;
+    db.batch(vec![row.insert(&db)?]).await?;
+    let stored = match &new.agent_session_id {
+        Some(agent_session) => record::of_agent_session(&db, org, agent_session).await?,
+        None => record::find(&db, org, id).await?,
+    };
+    let stored = stored.ok_or_else(|| not_found("session"))?;
     reply::json_with(if stored.id == id { 201 } else { 200 }, &stored)
 }
 
-/// The word that an enum is on the wire and in the tables.
-fn word(value: &impl serde::Serialize) -> Answer<String> {
-    let value = serde_json::to_value(value)?;
-    value.as_str().map(str::to_owned).ok_or_else(|| Failure::internal("an enum that is not a word"))
-}
-
-fn invalid(detail: &str) -> Failure {
-    Problem::new(ProblemCode::InvalidRequest, detail).into()
+/// A person's run without an issue has its record already; the worker that takes it adds what it knows.
+async fn made_by_hand(
+    db: &Db,
+    org: OrgId,
+    new: &NewSession,
+    repository: Option<RepositoryId>,
+) -> Answer<Option<SessionRecord>> {
+    let named = new.agent_session_id.as_ref().and_then(|id| id.as_str().parse::<SessionId>().ok());
+    let keyed = new.session_key.as_str().parse::<SessionId>().ok();
+    let Some(id) = named.or(keyed.filter(|_| new.agent_session_id.is_none())) else { return Ok(None) };
+    let found = record::find(db, org, id).await?.filter(|record| record.agent_session_id.is_none());
+    match found {
+        Some(record) if record.session_key == new.session_key => {}
+        Some(_) => return Err(invalid("`sessionKey` is not the one of this session")),
+        None if named.is_some() => return Err(not_found("session")),
+        None => return Ok(None),
+    }
+    db.run(
+        "UPDATE agent_sessions SET worker_name = ?1, repository_id = coalesce(repository_id, ?2), updated_at = ?3
+         WHERE organization_id = ?4 AND id = ?5 AND worker_name IS NOT ?1",
+        vec![
+            new.worker_name.as_str().into(),
+            repository.map(|id| id.to_string()).into(),
+            clock::now().into(),
+            org.to_string().into(),
+            id.to_string().into(),
+        ],
+    )
+    .await?;
+    record::find(db, org, id).await
 }

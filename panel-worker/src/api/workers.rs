@@ -51,26 +51,30 @@ fn worker(status: WorkerStatus) -> Worker {
 
 /// Writes only what changed, since D1 bills by rows written.
 async fn remember(org: OrgId, statuses: &[WorkerStatus], env: &Env) -> Answer<()> {
-    let db = Db::of(env)?;
-    for status in statuses {
-        let executors = serde_json::to_string(&status.executors)?;
-        db.run(
-            "INSERT INTO workers (id, organization_id, name, version, executors, slots, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (id) DO UPDATE SET name = ?3, version = ?4, executors = ?5, slots = ?6, last_seen_at = ?7
-             WHERE organization_id = ?2 AND (name, version, executors, slots) IS NOT (?3, ?4, ?5, ?6)",
-            vec![
-                status.id.to_string().into(),
-                org.to_string().into(),
-                status.name.as_str().into(),
-                status.version.as_str().into(),
-                executors.into(),
-                u64::from(status.slots).into(),
-                status.last_seen_at.into(),
-            ],
-        )
-        .await?;
+    if statuses.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let db = Db::of(env)?;
+    let statements = statuses
+        .iter()
+        .map(|status| {
+            db.statement(
+                "INSERT INTO workers (id, organization_id, name, version, executors, slots, last_seen_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (id) DO UPDATE SET name = ?3, version = ?4, executors = ?5, slots = ?6, last_seen_at = ?7
+                 WHERE organization_id = ?2 AND (name, version, executors, slots) IS NOT (?3, ?4, ?5, ?6)",
+                vec![
+                    status.id.to_string().into(),
+                    org.to_string().into(),
+                    status.name.as_str().into(),
+                    status.version.as_str().into(),
+                    serde_json::to_string(&status.executors)?.into(),
+                    u64::from(status.slots).into(),
+                    status.last_seen_at.into(),
+                ],
+            )
+        })
+        .collect::<Answer<_>>()?;
+    db.batch(statements).await
 }
 
 async fn recorded(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {

@@ -70,6 +70,23 @@ impl Caller {
             Self::Worker { .. } => Err(forbidden("this route is for people")),
         }
     }
+
+    /// The organization, if the caller is a person, whatever their role.
+    pub fn person(&self) -> Answer<OrgId> {
+        match self {
+            Self::Person { org, .. } => Ok(*org),
+            Self::Worker { .. } => Err(forbidden("this route is for people")),
+        }
+    }
+
+    /// The organization, if the caller is a person who may take access away from others.
+    pub fn admin(&self) -> Answer<OrgId> {
+        match self {
+            Self::Person { org, role } if matches!(role.as_str(), "owner" | "admin") => Ok(*org),
+            Self::Person { .. } => Err(forbidden("this is for an admin or an owner; ask one of them")),
+            Self::Worker { .. } => Err(forbidden("this route is for people")),
+        }
+    }
 }
 
 /// Finds out who is asking; refuses strangers, and browsers on another site that ride on a cookie.

@@ -138,3 +138,18 @@ pub async fn find(db: &Db, org: OrgId, id: SessionId) -> Answer<Option<SessionRe
         runs.iter().map(|run| serde_json::from_str::<RunRecord>(&run.record)).collect::<Result<_, _>>()?;
     Ok(Some(record))
 }
+
+/// The session of a Linear agent session, without its runs.
+pub async fn of_agent_session(
+    db: &Db,
+    org: OrgId,
+    agent_session: &AgentSessionId,
+) -> Answer<Option<SessionRecord>> {
+    let row: Option<SessionRow> = db
+        .first(
+            &format!("{SELECT} WHERE s.organization_id = ? AND s.agent_session_id = ?"),
+            vec![org.to_string().into(), agent_session.as_str().into()],
+        )
+        .await?;
+    Ok(row.map(SessionRecord::from))
+}

@@ -10,10 +10,11 @@ use futures_channel::oneshot;
 use futures_util::future::select;
 use futures_util::lock::Mutex;
 use shared::log_line::{LogAnswer, LogLine};
+use shared::session::SessionState;
 use shared::time::Timestamp;
 use worker::Delay;
 use worker_shell::failure::{Answer, Failure};
-use worker_shell::{clock, settings};
+use worker_shell::{clock, log, settings};
 
 use super::{Place, Room, chunk, viewer};
 
@@ -32,6 +33,8 @@ pub struct Buffer {
     early: RefCell<BTreeMap<u64, LogLine>>,
     sleepers: RefCell<Vec<oneshot::Sender<()>>>,
     last_flush: Cell<Timestamp>,
+    /// The session is over: what still comes is its end, and joining it with later lines is of no use.
+    over: Cell<bool>,
     /// One write to D1 at a time, in order.
     writing: Mutex<()>,
 }
@@ -55,7 +58,6 @@ impl Room {
         let wanted = lines.last().map_or(0, |line| line.seq);
         self.buffer.early.borrow_mut().extend(lines.into_iter().map(|line| (line.seq, line)));
         self.take_early()?;
-        let flush_ms = self.flush_ms()?;
         let patience = clock::now().plus_millis(HOLE_MS);
         while self.buffer.received.get().unwrap_or(0) < wanted && clock::now() < patience {
             self.sleep_until(patience).await;
@@ -63,14 +65,34 @@ impl Room {
         if self.buffer.received.get().unwrap_or(0) < wanted {
             self.accept_hole()?;
         }
-        if self.buffer.stored.get() < wanted {
-            let flush_ms = i64::try_from(flush_ms).unwrap_or(i64::MAX);
-            self.sleep_until(self.buffer.last_flush.get().plus_millis(flush_ms)).await;
+        while self.buffer.stored.get() < wanted {
+            // Looked at anew each time: a viewer may have come, or the session may have ended.
+            let due = self.due()?;
+            if clock::now() >= due {
+                self.flush(place).await?;
+                break;
+            }
+            self.sleep_until(due).await;
         }
-        if self.buffer.stored.get() < wanted {
-            self.flush(place).await?;
+        Ok(LogAnswer { up_to: self.buffer.stored.get(), flush_ms: self.flush_ms()? })
+    }
+
+    /// When what waits is to be stored.
+    fn due(&self) -> Answer<Timestamp> {
+        if self.buffer.over.get() {
+            return Ok(self.buffer.last_flush.get());
         }
-        Ok(LogAnswer { up_to: self.buffer.stored.get(), flush_ms })
+        let flush_ms = i64::try_from(self.flush_ms()?).unwrap_or(i64::MAX);
+        Ok(self.buffer.last_flush.get().plus_millis(flush_ms))
+    }
+
+    /// The session has another state: at its end, what waits is stored at once, and whoever waits for that is answered.
+    pub(super) async fn session_changed(&self, place: Place, status: SessionState) {
+        self.buffer.over.set(status.is_over());
+        if status.is_over() && self.flush(place).await.is_err() {
+            // The posts that wait try again by themselves.
+            log::error("room.not_flushed", &[("session", &place.session.to_string())]);
+        }
     }
 
     /// Takes what now follows without a hole. Posts that are on their way at once may overtake each other.

@@ -85,6 +85,20 @@ pub fn safe_href(address: &str) -> Option<String> {
     (lower.starts_with("https://") || lower.starts_with("http://")).then(|| address.trim().to_owned())
 }
 
+/// A part of an address, escaped.
+pub fn escape(part: &str) -> String {
+    let hex = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase();
+    let mut out = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +155,12 @@ mod tests {
         for nasty in ["javascript:alert(1)", " JaVaScRiPt:alert(1)", "data:text/html,x", "//evil", ""] {
             assert_eq!(safe_href(nasty), None, "{nasty}");
         }
+    }
+
+    #[test]
+    fn nothing_in_an_escaped_part_means_anything_to_an_address() {
+        assert_eq!(escape("ses_01-a.b~c"), "ses_01-a.b~c");
+        assert_eq!(escape("a b&c=/?#%+ö"), "a%20b%26c%3D%2F%3F%23%25%2B%C3%B6");
     }
 
     #[test]

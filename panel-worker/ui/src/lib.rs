@@ -1,17 +1,22 @@
 //! The control panel's client: a Leptos app that takes over the skeleton of `index.html`.
 //!
 //! [`shell`] is the frame around the pages, [`pages`] has one file a route, [`components`] what they share,
-//! [`live`] the log stream, [`api`] the calls. It talks to the panel's API alone and holds no secret.
+//! [`rows`] what lists show, [`live`] the log stream, [`api`] the calls. It talks to the panel's API alone and holds no secret.
 
 pub mod api;
 pub mod app;
 pub mod clock;
 pub mod components;
+pub mod deed;
+pub mod derive;
+pub mod focus;
 pub mod format;
+pub mod json;
+pub mod listing;
 pub mod live;
 pub mod pages;
 pub mod polled;
-pub mod session_list;
+pub mod rows;
 pub mod shell;
 pub mod theme;
 pub mod wording;

@@ -1,7 +1,11 @@
-//! One file a page.
+//! One file a page, and what pages have in common.
 
+pub mod deliveries;
+pub mod list;
 pub mod not_found;
 pub mod overview;
 pub mod session;
+pub mod session_acts;
 pub mod sessions;
 pub mod signed_out;
+pub mod workers;

@@ -3,23 +3,25 @@
 //! A hidden tab asks nothing; when it is shown again it asks at once. A failure is kept beside the data, never
 //! in its place.
 
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use serde_json::Value;
 
 use crate::api::Failure;
+use crate::deed::Answer;
 use crate::shell::SignIn;
 
 /// How often the lists ask.
 pub const EVERY: Duration = Duration::from_secs(3);
 
 /// What was fetched, and what went wrong the last time.
-pub struct Polled<T: Send + Sync + 'static> {
+#[derive(Clone, Copy)]
+pub struct Polled {
     /// The newest data; `None`: none has come yet.
-    pub data: RwSignal<Option<T>>,
+    pub data: RwSignal<Option<Value>>,
     /// Why the last try failed; `None`: it did not.
     pub failure: RwSignal<Option<Failure>>,
     again: StoredValue<Option<Rc<dyn Fn()>>, LocalStorage>,
@@ -41,21 +43,13 @@ fn replace<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<Option<T>>, ne
     }
 }
 
-impl<T: Send + Sync + 'static> Clone for Polled<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: Send + Sync + 'static> Copy for Polled<T> {}
-
-impl<T: PartialEq + Send + Sync + 'static> Polled<T> {
+impl Polled {
     /// Fetches now, then `every` so often, as long as the calling component lives.
-    pub fn start<F, R>(every: Duration, fetch: F) -> Self
-    where
-        F: Fn() -> R + 'static,
-        R: Future<Output = Result<T, Failure>> + 'static,
-    {
+    pub fn start(every: Duration, fetch: impl Fn() -> Answer<Value> + 'static) -> Self {
+        Self::start_boxed(every, Box::new(fetch))
+    }
+
+    fn start_boxed(every: Duration, fetch: Box<dyn Fn() -> Answer<Value>>) -> Self {
         let (data, failure) = (RwSignal::new(None), RwSignal::new(None));
         let sign_in = SignIn::of_page();
         let state = StoredValue::new(Asking::No);

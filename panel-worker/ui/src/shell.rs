@@ -6,12 +6,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
 use leptos_router::hooks::use_location;
-use shared::api::Me;
+use serde_json::Value;
 
 use crate::api::{self, Failure};
 use crate::components::announcer::{Announcer, LiveRegion};
 use crate::components::icon::{Icon, Shape};
 use crate::components::theme_toggle::ThemeToggle;
+use crate::derive::when;
+use crate::json;
 use crate::pages::signed_out::SignedOut;
 
 /// Whether somebody is signed in; every call that is answered 401 says no.
@@ -87,18 +89,19 @@ pub fn Shell(children: ChildrenFn) -> impl IntoView {
             <nav class="nav" aria-label="Main">
                 <A href="/" exact=true>"Overview"</A>
                 <A href="/sessions">"Sessions"</A>
+                <A href="/deliveries">"Deliveries"</A>
+                <A href="/workers">"Workers"</A>
             </nav>
             <div class="topbar-end">
-                <Show when=move || sign_in.is_there()>
-                    <Account sign_in voice />
-                </Show>
+                {when(
+                    move || sign_in.is_there(),
+                    move || view! { <Account sign_in voice /> }.into_any(),
+                )}
                 <ThemeToggle />
             </div>
         </header>
         <main id="main" class="page" tabindex="-1" node_ref=main>
-            <Show when=move || sign_in.is_there() fallback=SignedOut>
-                {children()}
-            </Show>
+            {move || if sign_in.is_there() { children().into_any() } else { view! { <SignedOut /> }.into_any() }}
         </main>
         <LiveRegion voice />
     }
@@ -125,12 +128,14 @@ fn Account(sign_in: SignIn, voice: Announcer) -> impl IntoView {
     };
     view! {
         {move || {
-            me.get().map(|me: Me| {
-                let title = format!("You are {} of {}", me.role, me.organization_name);
+            me.get().map(|me: Value| {
+                let role = json::text(&me, "role").unwrap_or_default();
+                let organization = json::text(&me, "organizationName").unwrap_or_default();
+                let title = ["You are ", &role, " of ", &organization].concat();
                 view! {
                     <span class="account" title=title>
-                        <span class="account-name">{me.organization_name}</span>
-                        <span class="muted account-role">{me.role}</span>
+                        <span class="account-name">{organization}</span>
+                        <span class="muted account-role">{role}</span>
                     </span>
                 }
             })

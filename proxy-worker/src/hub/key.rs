@@ -1,45 +1,15 @@
 //! Worker keys as the hub knows them: hashes that the panel sends, and who is asking.
 
 use serde::Deserialize;
-use shared::hub::call::{Command, Order};
-use shared::id::WorkerId;
+use shared::id::{KeyId, WorkerId};
 use shared::problem::{Problem, ProblemCode};
-use worker::{Request, Response};
+use worker::Request;
 use worker_shell::failure::{Answer, Failure};
-use worker_shell::sql;
-use worker_shell::{body, clock, reply};
+use worker_shell::{clock, sql};
 
 use super::Hub;
 
 impl Hub {
-    /// `POST /commands`: a row of the panel's outbox; the same id again changes nothing.
-    pub(super) async fn command(&self, mut request: Request) -> Answer<Response> {
-        let command: Command = body::read_json(&mut request, 256 * 1024).await?;
-        let now = clock::now();
-        sql::transaction(&self.state, || {
-            let sql = self.sql();
-            match &command.order {
-                Order::KeyAdded { key_id, hash, name } => sql.run(
-                    "INSERT INTO worker_keys (hash, key_id, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                    vec![hash.as_str().into(), key_id.to_string().into(), name.as_str().into()],
-                )?,
-                Order::KeyRevoked { key_id } => sql.run(
-                    "UPDATE worker_keys SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ?",
-                    vec![sql::time(now), key_id.to_string().into()],
-                )?,
-                Order::Event { .. } | Order::RunOnIssue { .. } | Order::ConfigChanged { .. } => {}
-            }
-            sql.run(
-                "INSERT INTO commands (id, taken_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                vec![command.id.as_str().into(), sql::time(now)],
-            )
-        })?;
-        if let Order::KeyRevoked { key_id } = command.order {
-            self.close_streams_of_key(&key_id.to_string())?;
-        }
-        reply::json(&serde_json::json!({ "taken": true }))
-    }
-
     /// The hash of the key that asks, if it is one of ours and not revoked.
     pub(super) fn key_of(&self, request: &Request) -> Answer<String> {
         let refused = || {
@@ -49,19 +19,15 @@ impl Hub {
             ))
         };
         let hash = request.headers().get("x-key-hash")?.ok_or_else(refused)?;
-        let known: Option<serde_json::Value> = self.sql().first(
-            "SELECT 1 AS known FROM worker_keys WHERE hash = ? AND revoked_at IS NULL",
+        let known = self.sql().texts(
+            "SELECT '1' AS row FROM worker_keys WHERE hash = ? AND revoked_at IS NULL",
             vec![hash.as_str().into()],
         )?;
-        known.map(|_| hash).ok_or_else(refused)
+        if known.is_empty() { Err(refused()) } else { Ok(hash) }
     }
 
     /// The worker that asks: by its `Cyrus-Worker` header, else the newest that this key registered.
     pub(super) fn worker_of(&self, request: &Request) -> Answer<WorkerId> {
-        #[derive(Deserialize)]
-        struct Row {
-            id: WorkerId,
-        }
         let hash = self.key_of(request)?;
         let named = request.headers().get("cyrus-worker")?;
         let (condition, mut values) = match named {
@@ -69,14 +35,53 @@ impl Hub {
             None => ("", vec![]),
         };
         values.insert(0, hash.into());
-        let row: Option<Row> = self.sql().first(
+        let rows = self.sql().texts(
             &format!(
-                "SELECT id FROM workers WHERE key_hash = ? {condition} ORDER BY registered_at DESC LIMIT 1"
+                "SELECT id AS row FROM workers WHERE key_hash = ? {condition} ORDER BY registered_at DESC LIMIT 1"
             ),
             values,
         )?;
-        row.map(|row| row.id).ok_or_else(|| {
+        rows.first().and_then(|id| id.parse().ok()).ok_or_else(|| {
             Problem::new(ProblemCode::WorkerUnknown, "register first: POST /v1/workers with this key").into()
+        })
+    }
+
+    /// A key was made known.
+    pub(super) fn add_key(&self, key_id: KeyId, hash: &str, name: &str) -> Answer<()> {
+        self.sql().run(
+            "INSERT INTO worker_keys (hash, key_id, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            vec![hash.into(), key_id.to_string().into(), name.into()],
+        )
+    }
+
+    /// A key is void: its workers' streams end, what they were offered goes back, their leases may move at once.
+    pub(super) fn revoke_key(&self, key_id: KeyId) -> Answer<()> {
+        #[derive(Deserialize)]
+        struct Row {
+            id: WorkerId,
+        }
+        let now = clock::now();
+        let key = key_id.to_string();
+        self.sql().run(
+            "UPDATE worker_keys SET revoked_at = coalesce(revoked_at, ?) WHERE key_id = ?",
+            vec![sql::time(now), key.as_str().into()],
+        )?;
+        let rows: Vec<Row> = self.sql().rows(
+            "SELECT w.id FROM workers w JOIN worker_keys k ON k.hash = w.key_hash WHERE k.key_id = ?",
+            vec![key.into()],
+        )?;
+        for row in &rows {
+            for socket in self.streams_of(&row.id.to_string()) {
+                let _ = socket.close(Some(4001), Some("key revoked"));
+            }
+        }
+        self.forget_fleet();
+        self.apply(now, |rules| {
+            for row in rows {
+                rules.close_stream(row.id)?;
+                rules.leave(row.id)?;
+            }
+            Ok(())
         })
     }
 }

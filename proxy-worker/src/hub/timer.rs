@@ -1,117 +1,191 @@
-//! The one alarm that serves all timers: offers, back-off, first thoughts, leases, retention.
+//! The one alarm that serves all timers: offers, back-off, first thoughts, leases, words owed, retention.
 //!
-//! After an outage of the hub itself (the alarm rings more than 30 s late) every lease starts anew and no
-//! offer made before counts: nothing moves because the hub was away.
+//! After an outage of the hub itself (the alarm would have rung long ago) every lease starts anew and no offer made
+//! before counts: nothing moves because the hub was away.
 
-use serde::Deserialize;
+use shared::hub::lease::Lease;
+use shared::hub::ledger::Ledger;
 use shared::time::Timestamp;
-use worker::{Response, ScheduledTime};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Response;
 use worker_shell::failure::Answer;
 use worker_shell::{clock, log, reply, sql};
 
-use super::{Hub, event};
+use super::Hub;
+use super::wakes::Waker;
 
-const OUTAGE_MS: i64 = 30_000;
+#[wasm_bindgen]
+extern "C" {
+    /// The `worker` crate's own is polled later than the rows of the same turn are written, which costs a second commit.
+    type AlarmStorage;
+    #[wasm_bindgen(method, structural, catch, js_name = setAlarm)]
+    fn set_alarm(this: &AlarmStorage, at: f64) -> Result<js_sys::Promise, wasm_bindgen::JsValue>;
+}
+
+/// Done events are deleted in groups, so that each does not bring an alarm of its own; at most this late, in ms.
+const RETENTION_GROUP_MS: i64 = 3_600_000;
+/// Rows deleted in one go.
+const RETENTION_BATCH: u64 = 5_000;
 
 impl Hub {
     /// The alarm: does what is due and sets the next one.
     pub(super) async fn ring(&self) -> Answer<Response> {
-        self.prepare()?;
+        self.prepare(Waker::Alarm)?;
         let now = clock::now();
         self.alarm_at.set(None);
         self.forgive_outage(now)?;
-        self.end_stale_offers(now)?;
-        self.post_first_thoughts(now).await?;
-        self.forget_old(now)?;
-        self.move_lapsed(now)?;
-        self.dispatch(now)?;
-        self.set_timer(now).await?;
+        self.apply(now, |rules| rules.ring())?;
+        let more = self.forget_old(now)?;
+        self.speak(now)?;
+        let due = self.next_due(now)?;
+        self.wake_by(if more { Some(now) } else { due });
+        if self.alarm_at.get().is_none() {
+            self.sql().run("DELETE FROM timers", vec![])?;
+        }
         reply::json(&serde_json::json!({ "rung": true }))
     }
 
-    /// Sets the alarm to the earliest thing that will be due, if it is not set to that already.
-    pub(super) async fn set_timer(&self, now: Timestamp) -> Answer<()> {
-        let Some(due) = self.next_due(now)? else { return Ok(()) };
+    /// Brings the alarm forward, if it would ring later than this. Takes effect with the rows of the same turn.
+    pub(super) fn wake_by(&self, wake: Option<Timestamp>) {
+        let Some(wake) = wake else { return };
         // An alarm in the past would ring at once and again; a short pause bounds the pace.
-        let due = due.max(now.as_millis() + 50);
-        if self.alarm_at.get().is_some_and(|set| set <= due && set > now.as_millis()) {
-            return Ok(());
+        let due = wake.as_millis().max(clock::now().as_millis() + 20);
+        if self.alarm_at.get().is_some_and(|set| set <= due) {
+            return;
         }
-        let date = worker::js_sys::Date::new(&(due as f64).into());
-        self.state.storage().set_alarm(ScheduledTime::new(date)).await?;
-        self.alarm_at.set(Some(due));
-        self.sql().run(
-            "INSERT INTO timers (only_row, due) VALUES (1, ?) ON CONFLICT (only_row) DO UPDATE SET due = excluded.due",
+        let storage = self.state.storage();
+        let set = storage.as_raw().unchecked_ref::<AlarmStorage>().set_alarm(due as f64);
+        let noted = self.sql().run(
+            "INSERT INTO timers (only_row, due) VALUES (1, ?1) ON CONFLICT (only_row) DO UPDATE SET due = ?1",
             vec![sql::Value::Integer(due)],
-        )
-    }
-
-    fn next_due(&self, now: Timestamp) -> Answer<Option<i64>> {
-        #[derive(Deserialize)]
-        struct Row {
-            due: Option<i64>,
-        }
-        let settings = self.settings()?;
-        let millis = |ms: u64| sql::Value::Integer(i64::try_from(ms).unwrap_or(i64::MAX));
-        let row: Option<Row> = self.sql().first(
-            "SELECT min(due) AS due FROM (
-               SELECT min(offered_at) + ?1 AS due FROM events WHERE state = 'offered'
-               UNION ALL SELECT min(not_before) FROM events WHERE state = 'pending' AND not_before > ?2
-               UNION ALL SELECT min(first_thought_due) FROM events WHERE state IN ('pending', 'offered')
-               UNION ALL SELECT min(due) FROM (SELECT l.renewed_at + ?3 AS due FROM leases l) WHERE due > ?2
-               UNION ALL SELECT min(done_at) + ?4 FROM events WHERE state IN ('done', 'cancelled'))",
-            vec![
-                millis(settings.offer_ms),
-                sql::time(now),
-                millis(settings.lease_ms.saturating_add(settings.takeover_after_ms)),
-                millis(settings.retention_ms),
-            ],
-        )?;
-        Ok(row.and_then(|row| row.due))
-    }
-
-    fn forgive_outage(&self, now: Timestamp) -> Answer<()> {
-        #[derive(Deserialize)]
-        struct Row {
-            due: i64,
-        }
-        let row: Option<Row> = self.sql().first("SELECT due FROM timers", vec![])?;
-        let Some(late) = row.map(|row| now.as_millis() - row.due).filter(|late| *late > OUTAGE_MS) else {
-            return Ok(());
-        };
-        log::info("hub.outage_forgiven", &[("late_ms", &late.to_string())]);
-        let sql = self.sql();
-        sql.run("UPDATE leases SET renewed_at = ?", vec![sql::time(now)])?;
-        sql.run("UPDATE workers SET last_seen_at = ?", vec![sql::time(now)])?;
-        sql.run("UPDATE events SET offered_at = ? WHERE state = 'offered'", vec![sql::time(now)])
-    }
-
-    /// An offer that nobody took ends the stream it was sent on: that is how a half-open connection is found.
-    fn end_stale_offers(&self, now: Timestamp) -> Answer<()> {
-        let offer_ms = i64::try_from(self.settings()?.offer_ms).unwrap_or(i64::MAX);
-        let before = now.plus_millis(-offer_ms);
-        for row in
-            event::select(&self.sql(), "state = 'offered' AND offered_at <= ?", vec![sql::time(before)])?
-        {
-            let Some(worker) = row.worker_id.map(|id| id.to_string()) else { continue };
-            for socket in self.streams_of(&worker) {
-                let _ = socket.close(Some(4002), Some("offer not accepted"));
+        );
+        match (set, noted) {
+            (Ok(_), Ok(())) => self.alarm_at.set(Some(due)),
+            (set, noted) => {
+                let reason = format!("{set:?} {noted:?}");
+                log::error("hub.alarm_not_set", &[("reason", &reason)]);
             }
-            self.take_back_offers(&worker)?;
         }
+    }
+
+    /// Nothing is left to do here: the alarm was set within the turn. Kept apart for what may once wait.
+    pub(super) async fn arm(&self) -> Answer<()> {
         Ok(())
     }
 
-    fn forget_old(&self, now: Timestamp) -> Answer<()> {
-        let retention = i64::try_from(self.settings()?.retention_ms).unwrap_or(i64::MAX);
+    /// Looks whether a timer should have rung long ago; then everything counts from now.
+    pub(super) fn forgive_outage(&self, now: Timestamp) -> Answer<()> {
+        let due = self.sql().texts("SELECT '' || due AS row FROM timers", vec![])?;
+        let Some(due) = due.first().and_then(|due| due.parse::<i64>().ok()) else { return Ok(()) };
+        if self.alarm_at.get().is_none() && due > now.as_millis() {
+            self.alarm_at.set(Some(due));
+        }
+        let late = now.as_millis() - due;
+        let threshold = i64::try_from(self.settings.outage_threshold_ms()).unwrap_or(i64::MAX);
+        if late <= threshold {
+            return Ok(());
+        }
+        log::info("hub.outage_forgiven", &[("late_ms", &late.to_string())]);
+        self.apply(now, |rules| rules.forgive_outage())?;
+        // It is forgiven once; the alarm that is late still comes, and then this is not late any more.
+        self.wake_by(Some(now));
+        Ok(())
+    }
+
+    fn next_due(&self, now: Timestamp) -> Answer<Option<Timestamp>> {
+        let settings = &self.settings;
+        let millis =
+            |ms: u64| sql::Value::Integer(i64::try_from(ms).unwrap_or(i64::MAX / 4).min(i64::MAX / 4));
+        let group = RETENTION_GROUP_MS.min(i64::try_from(settings.retention_ms / 4).unwrap_or(0));
+        let rows = self.sql().texts(
+            "SELECT json_array(min(due)) AS row FROM (
+               SELECT min(offered_at) + ?1 AS due FROM events WHERE live = 1 AND state = 'offered'
+               UNION ALL SELECT min(not_before) FROM events WHERE ready = 1 AND not_before > ?2
+               UNION ALL SELECT min(first_thought_due) FROM events WHERE first_thought_due IS NOT NULL
+               UNION ALL SELECT min(due) FROM words
+               UNION ALL SELECT min(done_at) + ?3 + ?4 FROM events WHERE done_at IS NOT NULL AND live = 0)",
+            vec![
+                millis(settings.offer_ms),
+                sql::time(now),
+                millis(settings.retention_ms),
+                sql::Value::Integer(group),
+            ],
+        )?;
+        let mut due = match rows.first() {
+            Some(row) => serde_json::from_str::<(Option<i64>,)>(row)?.0,
+            None => None,
+        };
+        let mut also = |at: Timestamp| {
+            if at > now {
+                due = Some(due.map_or(at.as_millis(), |due| due.min(at.as_millis())));
+            }
+        };
+        let tables = self.tables(now);
+        let (leased, held_for) = (tables.leased(None)?, tables.held_for()?);
+        self.with_fleet(|fleet| {
+            for (_, session) in leased {
+                let Some(lease) = session.lease else { continue };
+                let beat =
+                    fleet.get(lease.worker).filter(|_| !session.unclaimed).map(|worker| worker.beat_at);
+                let renewed_at = beat.map_or(lease.renewed_at, |beat| beat.max(lease.renewed_at));
+                let lease = Lease { renewed_at, ..lease };
+                also(lease.lapses_at(settings));
+                if !settings.takeover_never {
+                    also(lease.movable_at(settings));
+                }
+            }
+            for worker in held_for {
+                if let (Some(worker), false) = (fleet.get(worker), settings.takeover_never) {
+                    also(worker.expected_until(settings));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(due.map(Timestamp::from_millis))
+    }
+
+    /// Deletes what has been over for longer than the retention. `true`: there is more.
+    fn forget_old(&self, now: Timestamp) -> Answer<bool> {
+        let retention = i64::try_from(self.settings.retention_ms).unwrap_or(i64::MAX);
         let before = now.plus_millis(retention.saturating_neg());
         sql::transaction(&self.state, || {
             let sql = self.sql();
-            let old = "SELECT seq FROM events WHERE state IN ('done', 'cancelled') AND done_at < ?";
-            for table in ["event_chunks", "rejections"] {
-                sql.run(&format!("DELETE FROM {table} WHERE seq IN ({old})"), vec![sql::time(before)])?;
+            let old = sql.texts(
+                "SELECT '' || seq AS row FROM events WHERE done_at IS NOT NULL AND live = 0 AND done_at <= ? ORDER BY done_at LIMIT ?",
+                vec![sql::time(before), sql::int(RETENTION_BATCH)?],
+            )?;
+            if old.is_empty() {
+                return Ok(false);
             }
-            sql.run(&format!("DELETE FROM events WHERE seq IN ({old})"), vec![sql::time(before)])
+            let list = format!("[{}]", old.join(","));
+            for statement in [
+                "DELETE FROM chunks WHERE id / 64 IN (SELECT value FROM json_each(?))",
+                "DELETE FROM rejections WHERE seq IN (SELECT value FROM json_each(?))",
+                "DELETE FROM events WHERE seq IN (SELECT value FROM json_each(?))",
+            ] {
+                sql.run(statement, vec![list.as_str().into()])?;
+            }
+            let more = old.len() as u64 == RETENTION_BATCH;
+            if !more {
+                forget_sessions(&sql, before)?;
+            }
+            Ok(more)
         })
     }
+}
+
+/// Sessions that nothing is left of. Their tokens live on as a floor under all that are new.
+fn forget_sessions(sql: &sql::Sql, before: Timestamp) -> Answer<()> {
+    let over = "FROM sessions WHERE holder IS NULL AND changed_at <= ?1
+        AND NOT EXISTS (SELECT 1 FROM events e WHERE e.session_key = sessions.session_key)";
+    sql.run(
+        &format!(
+            "INSERT INTO meta (name, value) SELECT 'token_floor', max(newest) {over} GROUP BY 1 HAVING max(newest) IS NOT NULL
+             ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
+        ),
+        vec![sql::time(before)],
+    )?;
+    sql.run(&format!("DELETE {over}"), vec![sql::time(before)])?;
+    sql.run("DELETE FROM commands WHERE taken_at <= ?1", vec![sql::time(before)])
 }

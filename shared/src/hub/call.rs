@@ -8,28 +8,6 @@ use crate::id::{
     AgentSessionId, DeliveryId, EventId, FencingToken, KeyId, LinearWorkspaceId, SessionKey, WorkerId,
 };
 
-/// `POST /deliveries`: store what a webhook means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// The sender's id of the delivery.
-    pub delivery_id: DeliveryId,
-    /// The meaning, by which a repeat under another delivery id is known.
-    pub meaning: String,
-    /// The workspace.
-    pub workspace_id: LinearWorkspaceId,
-    /// The event.
-    pub body: EventBody,
-}
-
-/// Its answer: it is stored, now or before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stored {
-    /// It was there already.
-    pub duplicate: bool,
-}
-
 /// `POST /commands`: a row of the panel's `hub_outbox`. Its id is the delivery id; repeating it is harmless.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -58,7 +58,7 @@ impl EventState {
 pub enum Happening {
     /// The hub sends it to the lease's holder.
     Offer,
-    /// The offer's time ran out, its stream closed, or its worker said that it does not serve it. Not an attempt.
+    /// The offer's time ran out or its stream closed. Not an attempt.
     OfferEnded,
     /// The holder has it in its journal.
     Accept,
@@ -66,6 +66,8 @@ pub enum Happening {
     Finish,
     /// The holder wants it again later. An attempt.
     Retry,
+    /// The holder does not serve it. Not an attempt.
+    Reject,
     /// Its lease moved to another worker. An attempt, if it had been accepted.
     LeaseMoved,
     /// A stop overtook it.
@@ -98,12 +100,13 @@ pub fn step(state: EventState, attempts: u32, happening: Happening, max_attempts
         (Pending | Offered | Accepted, Happening::Accept) => same_count(Accepted),
         (Done, Happening::Accept | Happening::Finish) => same_count(Done),
         (Pending | Offered | Accepted, Happening::Finish) => same_count(Done),
-        (Pending, Happening::Retry) => same_count(Pending),
+        (Pending, Happening::Retry | Happening::Reject) => same_count(Pending),
+        (Offered | Accepted, Happening::Reject) => same_count(Pending),
         (Offered | Accepted, Happening::Retry) => failed,
         (Accepted, Happening::LeaseMoved) => failed,
         (Pending | Offered | Accepted | Cancelled, Happening::Cancel) => same_count(Cancelled),
         (Cancelled, Happening::Accept | Happening::Finish) => same_count(Cancelled),
-        (Dead, Happening::Replay) => Outcome { state: Pending, attempts: 0 },
+        (Dead | Cancelled, Happening::Replay) => Outcome { state: Pending, attempts: 0 },
         (Pending, Happening::OfferEnded | Happening::LeaseMoved | Happening::Replay)
         | (Offered, Happening::Replay)
         | (Accepted, Happening::Offer | Happening::OfferEnded | Happening::Replay)
@@ -116,12 +119,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HAPPENINGS: [Happening; 8] = [
+    const HAPPENINGS: [Happening; 9] = [
         Happening::Offer,
         Happening::OfferEnded,
         Happening::Accept,
         Happening::Finish,
         Happening::Retry,
+        Happening::Reject,
         Happening::LeaseMoved,
         Happening::Cancel,
         Happening::Replay,
@@ -129,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_done_stays_done_and_nothing_dies_before_its_attempts(steps in prop::collection::vec(0_usize..8, 0..60)) {
+        fn what_is_done_stays_done_and_nothing_dies_before_its_attempts(steps in prop::collection::vec(0_usize..9, 0..60)) {
             let (mut state, mut attempts) = (EventState::Pending, 0);
             for index in steps {
                 let happening = HAPPENINGS[index];

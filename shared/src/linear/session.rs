@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::operations::agent_session_update;
+use super::answer::{self, LinearError, RateLimit};
+use super::operations::{AgentSessionCreateOnIssue, agent_session_create_on_issue, agent_session_update};
 use crate::id::AgentSessionId;
 
 /// How far a step of the plan is.
@@ -71,6 +72,32 @@ impl SessionUpdate {
             },
         })
     }
+}
+
+/// The variables that open a session on an issue.
+pub fn create_on_issue(issue: &str) -> agent_session_create_on_issue::Variables {
+    agent_session_create_on_issue::Variables {
+        input: agent_session_create_on_issue::AgentSessionCreateOnIssue {
+            external_urls: None,
+            issue_id: issue.to_owned(),
+        },
+    }
+}
+
+/// A session that Linear opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its id.
+    pub id: AgentSessionId,
+    /// Its page.
+    pub url: Option<String>,
+}
+
+/// Reads the answer to [`create_on_issue`].
+pub fn created_on_issue(status: u16, limit: &RateLimit, body: &[u8]) -> Result<Opened, LinearError> {
+    let data = answer::read::<AgentSessionCreateOnIssue>(status, limit, body)?;
+    let session = data.agent_session_create_on_issue.agent_session;
+    Ok(Opened { id: AgentSessionId(session.id), url: session.url })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::Figure;
+use super::sample::median;
 use crate::parts::BINARY;
 use crate::process::resident_bytes;
 use crate::progress::Progress;
@@ -21,15 +22,15 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// Measures.
 pub fn figures(cyrus: &Path, progress: &Progress) -> Result<Vec<Figure>> {
-    let version = Figure { name: "cyrusVersionMs", value: version_ms(cyrus)?, target: 30.0 };
-    let idle = Figure { name: "cyrusIdleRssBytes", value: idle_rss(cyrus, progress)?, target: 20_000_000.0 };
+    let version = Figure::new("cyrusVersionMs", version_ms(cyrus)?, 30.0);
+    let idle = Figure::new("cyrusIdleRssBytes", idle_rss(cyrus, progress)?, 20_000_000.0);
     Ok(vec![binary_size(cyrus)?, version, idle])
 }
 
 /// The program's bytes on disk.
 pub fn binary_size(cyrus: &Path) -> Result<Figure> {
     let bytes = std::fs::metadata(cyrus).with_context(|| format!("no {}", cyrus.display()))?.len();
-    Ok(Figure { name: "cyrusBytes", value: bytes as f64, target: 20_000_000.0 })
+    Ok(Figure::new("cyrusBytes", bytes as f64, 20_000_000.0))
 }
 
 /// The median of some runs, after one that fills the caches.
@@ -44,13 +45,7 @@ fn version_ms(cyrus: &Path) -> Result<f64> {
         times.push(began.elapsed().as_secs_f64() * 1000.0);
     }
     times.remove(0);
-    median(times).context("nothing was measured")
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values.get((values.len().max(1) - 1) / 2)?, values.get(values.len() / 2)?);
-    Some(f64::midpoint(*low, *high))
+    Ok(median(&times))
 }
 
 /// Starts a system of its own with this program as its edge, and asks the operating system.
@@ -83,16 +78,4 @@ fn measure(child: &mut Child) -> Result<f64> {
     std::thread::sleep(SETTLE);
     let bytes = resident_bytes(i32::try_from(pid)?).context("the edge has ended")?;
     Ok(bytes as f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_one_or_between_the_two_middle_ones() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
-        assert_eq!(median(vec![]), None);
-    }
 }

@@ -22,9 +22,9 @@ pub fn figures(tools: &Tools) -> Result<Vec<Figure>> {
         Ok(gzipped(&fs::read(main)?)? + gzipped(&fs::read(main.with_file_name("index.wasm"))?)?)
     };
     Ok(vec![
-        Figure { name: "proxyGzipBytes", value: worker(&built.proxy)?, target: WORKER },
-        Figure { name: "panelGzipBytes", value: worker(&built.panel)?, target: WORKER },
-        Figure { name: "clientGzipBytes", value: client(&built.assets)?, target: CLIENT },
+        Figure::new("proxyGzipBytes", worker(&built.proxy)?, WORKER),
+        Figure::new("panelGzipBytes", worker(&built.panel)?, WORKER),
+        Figure::new("clientGzipBytes", client(&built.assets)?, CLIENT),
     ])
 }
 

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::Deserialize;
 use serde_json::Value;
@@ -60,6 +60,8 @@ enum Stand {
 /// A host that is kept running until it is stopped.
 pub struct Host {
     stand: watch::Receiver<Stand>,
+    /// While this is true, workerd is not started again.
+    held: watch::Sender<bool>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -69,7 +71,25 @@ impl Host {
     pub fn start(plan: HostPlan) -> Self {
         let (told, stand) = watch::channel(Stand::Starting);
         let (stop, stopped) = oneshot::channel();
-        Self { stand, stop, task: tokio::spawn(keep(plan, told, stopped)) }
+        let (held, hold) = watch::channel(false);
+        Self { stand, held, stop, task: tokio::spawn(keep(plan, told, hold, stopped)) }
+    }
+
+    /// Kills workerd by SIGKILL, keeps it down for at least `hold` and waits until it serves again.
+    pub async fn outage(&self, hold: Duration) -> Result<()> {
+        let mut stand = self.stand.clone();
+        let before = match &*stand.borrow_and_update() {
+            Stand::Ready(pid) => *pid,
+            _ => bail!("the Workers do not run"),
+        };
+        self.held.send_replace(true);
+        // It may have died just now, which is as good.
+        let _ = kill(Pid::from_raw(i32::try_from(before)?), Signal::SIGKILL);
+        tokio::time::sleep(hold).await;
+        self.held.send_replace(false);
+        let again = |stand: &Stand| matches!(stand, Stand::Ready(pid) if *pid != before);
+        stand.wait_for(again).await.context("the Workers' host is gone")?;
+        Ok(())
     }
 
     /// Waits for the first start. Gives workerd's pid.
@@ -90,7 +110,12 @@ impl Host {
     }
 }
 
-async fn keep(plan: HostPlan, told: watch::Sender<Stand>, mut stopped: oneshot::Receiver<()>) {
+async fn keep(
+    plan: HostPlan,
+    told: watch::Sender<Stand>,
+    mut hold: watch::Receiver<bool>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let (mut pause, mut tries, mut was_ready) = (FIRST_PAUSE, 0, false);
     loop {
         let begun = Instant::now();
@@ -124,6 +149,10 @@ async fn keep(plan: HostPlan, told: watch::Sender<Stand>, mut stopped: oneshot::
         tokio::select! {
             _ = &mut stopped => return,
             () = tokio::time::sleep(pause) => {}
+        }
+        tokio::select! {
+            _ = &mut stopped => return,
+            _ = hold.wait_for(|held| !held) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

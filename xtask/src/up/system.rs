@@ -147,6 +147,11 @@ impl System {
         self.progress.done();
     }
 
+    /// Kills workerd by SIGKILL and keeps it down for at least `hold`; returns when it serves again.
+    pub async fn outage(&self, hold: Duration) -> Result<()> {
+        self.host.as_ref().context("the Workers do not run")?.outage(hold).await
+    }
+
     fn host_plan(&self, linear_url: &str) -> HostPlan {
         let (kept, parts) = (&self.kept, &self.parts);
         let config = json!({
@@ -158,6 +163,7 @@ impl System {
                 "SETUP_TOKEN": kept.setup_token,
                 "ENCRYPTION_KEYS": kept.encryption_keys,
                 "LINEAR_API_URL": format!("{linear_url}/graphql"),
+                "PANEL_URL": local(kept.ports.panel),
                 "CYRUS_SETTINGS": self.plan.settings,
             }},
             "panel": {"main": parts.workers.panel, "assets": parts.workers.assets, "vars": {

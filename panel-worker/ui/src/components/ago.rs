@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use shared::time::Timestamp;
 
 use crate::clock::Clock;
+use crate::derive::memo;
 use crate::format;
 
 /// `3 min ago`; ticks by itself.
@@ -14,7 +15,7 @@ pub fn Ago(
     at: Signal<Timestamp>,
 ) -> impl IntoView {
     let clock = Clock::of_page();
-    let text = Memo::new(move |_| format::ago(clock.now().since(at.get())));
+    let text = memo(move || format::ago(clock.now().since(at.get())));
     view! {
         <time class="ago" datetime=move || at.get().to_string() title=move || exact(at.get())>
             {text}

@@ -54,12 +54,13 @@ pub fn CopyButton(
 #[component]
 pub fn Command(
     /// The command line.
-    line: &'static str,
+    #[prop(into)]
+    line: String,
 ) -> impl IntoView {
     view! {
         <p class="command">
-            <code>{line}</code>
-            <CopyButton text=Signal::derive(move || line.to_owned()) what="the command" />
+            <code>{line.clone()}</code>
+            <CopyButton text=Signal::stored(line) what="the command" />
         </p>
     }
 }

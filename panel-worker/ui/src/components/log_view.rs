@@ -11,6 +11,7 @@ use shared::session::SessionState;
 use super::announcer::Announcer;
 use super::icon::{Icon, Shape};
 use super::log_row::LogRow;
+use crate::derive::{follow, memo, when};
 use crate::format;
 use crate::live::log_book::{LogBook, WINDOW};
 use crate::live::log_stream::{Connection, LogStream};
@@ -152,7 +153,7 @@ pub fn LogView(
     status: Signal<SessionState>,
 ) -> impl IntoView {
     let log = View::new(stream);
-    Effect::new(move |_| log.grown());
+    follow(move || log.grown());
     announce(stream);
     let moved = window_event_listener_untyped("hashchange", move |_| {
         log.target.set(address_target());
@@ -167,7 +168,7 @@ pub fn LogView(
         stream.book.with_value(|book| book.rows(skip))
     };
     let point = Callback::new(move |seq| log.point(seq));
-    let empty = Memo::new(move |_| rows().is_empty());
+    let empty = memo(move || rows().is_empty());
     let toggle = move |_| if log.follow.get_untracked() { log.leave() } else { log.follow_again() };
 
     view! {
@@ -200,16 +201,30 @@ pub fn LogView(
                 <For each=rows key=crate::live::log_book::Row::key let:row>
                     <LogRow row target=log.target point />
                 </For>
-                <Show when=move || empty.get()>
-                    <p class="log-empty muted">{move || nothing(status.get(), stream.connection())}</p>
-                </Show>
+                {when(
+                    move || empty.get(),
+                    move || {
+                        view! {
+                            <p class="log-empty muted">{move || nothing(status.get(), stream.connection())}</p>
+                        }
+                            .into_any()
+                    },
+                )}
             </div>
-            <Show when=move || { log.unseen() > 0 }>
-                <button type="button" class="log-new" on:click=move |_| log.follow_again()>
-                    <Icon shape=Shape::Down />
-                    <span class="num">{move || format!("{} new", format::count(log.unseen() as i64))}</span>
-                </button>
-            </Show>
+            {when(
+                move || log.unseen() > 0,
+                move || {
+                    view! {
+                        <button type="button" class="log-new" on:click=move |_| log.follow_again()>
+                            <Icon shape=Shape::Down />
+                            <span class="num">
+                                {move || format!("{} new", format::count(log.unseen() as i64))}
+                            </span>
+                        </button>
+                    }
+                        .into_any()
+                },
+            )}
         </section>
     }
 }
@@ -221,28 +236,34 @@ fn Earlier(log: View) -> impl IntoView {
         log.skip.update(|skip| *skip = skip.saturating_sub(WINDOW));
     };
     view! {
-        <Show when=move || { log.skip.get() > 0 }>
-            <p class="log-earlier">
-                <button type="button" class="button small" on:click=show>
-                    {move || {
-                        let more = log.skip.get().min(WINDOW);
-                        format!("Show {} earlier", format::counted(more, "line"))
-                    }}
-                </button>
-            </p>
-        </Show>
+        {when(
+            move || log.skip.get() > 0,
+            move || {
+                view! {
+                    <p class="log-earlier">
+                        <button type="button" class="button small" on:click=show>
+                            {move || {
+                                let more = log.skip.get().min(WINDOW);
+                                format!("Show {} earlier", format::counted(more, "line"))
+                            }}
+                        </button>
+                    </p>
+                }
+                    .into_any()
+            },
+        )}
     }
 }
 
 #[component]
 fn Badge(stream: LogStream) -> impl IntoView {
-    let connection = Memo::new(move |_| stream.connection());
-    let word = move || match connection.get() {
+    let connection = memo(move || stream.connection());
+    let word = memo(move || match connection.get() {
         Connection::Connecting => "Connecting",
         Connection::Live => "Live",
         Connection::Reconnecting => "Reconnecting",
         Connection::Ended => "Ended",
-    };
+    });
     view! {
         <span class="badge" role="status" data-connection=move || connection.get().as_str()>
             {word}

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use serde::de::DeserializeOwned;
-use shared::api::SessionChanged;
+use shared::session::SessionState;
+use shared::time::Timestamp;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventSource, MessageEvent};
@@ -90,8 +90,8 @@ pub struct LogStream {
     pub book: StoredValue<LogBook>,
     /// Grows whenever the book has changed.
     pub version: RwSignal<u32>,
-    /// The newest `session` event.
-    pub changed: RwSignal<Option<SessionChanged>>,
+    /// The newest `session` event: the state, and since when.
+    pub changed: RwSignal<Option<(SessionState, Timestamp)>>,
     state: RwSignal<Connection>,
     end: Signal<End>,
     path: StoredValue<String>,
@@ -152,12 +152,12 @@ impl LogStream {
                 }
             }),
             listen(&source, "gap", move |event| {
-                if let Some(gap) = json(event) {
+                if let Some(gap) = wire::read_gap(&text(event)) {
                     self.take_in(Arrival::Gap(gap));
                 }
             }),
             listen(&source, "session", move |event| {
-                if let Some(changed) = json(event) {
+                if let Some(changed) = wire::read_changed(&text(event)) {
                     let _ = self.changed.try_set(Some(changed));
                 }
             }),
@@ -250,8 +250,4 @@ fn listen(source: &EventSource, name: &str, mut hear: impl FnMut(&MessageEvent) 
 
 fn text(event: &MessageEvent) -> String {
     event.data().as_string().unwrap_or_default()
-}
-
-fn json<T: DeserializeOwned>(event: &MessageEvent) -> Option<T> {
-    serde_json::from_str(&text(event)).ok()
 }

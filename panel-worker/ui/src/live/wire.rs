@@ -2,13 +2,15 @@
 //!
 //! A line that cannot be read is still a line: it is shown as such, never dropped.
 
-use serde::Deserialize;
 use serde_json::Value;
 use shared::log_line::{LogLevel, LogLine};
+use shared::session::SessionState;
 use shared::time::Timestamp;
 
+use crate::json;
+
 /// Lines that the server does not have; both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The first missing number.
     pub from: u64,
@@ -19,7 +21,7 @@ pub struct Gap {
 /// Reads a `log` event: its data, and its id for the case that the data is not of the shape known here.
 /// `None`: there is not even a number.
 pub fn read_line(data: &str, id: &str, now: Timestamp) -> Option<LogLine> {
-    if let Ok(line) = serde_json::from_str(data) {
+    if let Some(line) = serde_json::from_str(data).ok().and_then(known_line) {
         return Some(line);
     }
     Some(LogLine {
@@ -30,6 +32,37 @@ pub fn read_line(data: &str, id: &str, now: Timestamp) -> Option<LogLine> {
         timestamp: now,
         run_id: None,
     })
+}
+
+fn known_line(mut data: Value) -> Option<LogLine> {
+    let level = match json::word(&data, "level") {
+        "debug" => LogLevel::Debug,
+        "info" => LogLevel::Info,
+        "warning" => LogLevel::Warning,
+        "error" => LogLevel::Error,
+        _ => return None,
+    };
+    Some(LogLine {
+        seq: data.get("seq")?.as_u64()?,
+        level,
+        message: json::text(&data, "message")?,
+        timestamp: json::time(&data, "timestamp")?,
+        metadata: data.get_mut("metadata").map(Value::take).unwrap_or_default(),
+        run_id: None,
+    })
+}
+
+/// Reads a `gap` event.
+pub fn read_gap(data: &str) -> Option<Gap> {
+    let data: Value = serde_json::from_str(data).ok()?;
+    let number = |name| data.get(name).and_then(Value::as_u64);
+    Some(Gap { from: number("from")?, to: number("to")? })
+}
+
+/// Reads a `session` event, a `shared::api::SessionChanged`: the state now, and since when.
+pub fn read_changed(data: &str) -> Option<(SessionState, Timestamp)> {
+    let data: Value = serde_json::from_str(data).ok()?;
+    Some((SessionState::parse(json::word(&data, "status"))?, json::time(&data, "updatedAt")?))
 }
 
 /// The word for what kind of thing a line is; empty when it does not say.
@@ -80,6 +113,23 @@ mod tests {
         assert!(parts(&line).iter().any(|(_, text)| text.contains("fatal")));
         for nasty in ["", "x", "-1", "99999999999999999999999"] {
             assert_eq!(read_line("not json", nasty, NOW), None);
+        }
+    }
+
+    #[test]
+    fn events_are_read_out_of_what_the_server_writes() {
+        for level in [LogLevel::Debug, LogLevel::Info, LogLevel::Warning, LogLevel::Error] {
+            let line = LogLine { level, ..line(serde_json::json!({"kind": "text"})) };
+            assert_eq!(read_line(&serde_json::to_string(&line).unwrap(), "1", NOW), Some(line));
+        }
+        let changed = shared::api::SessionChanged { status: SessionState::Failed, updated_at: NOW };
+        assert_eq!(
+            read_changed(&serde_json::to_string(&changed).unwrap()),
+            Some((SessionState::Failed, NOW))
+        );
+        assert_eq!(read_gap(r#"{"from":2,"to":3}"#), Some(Gap { from: 2, to: 3 }));
+        for nasty in ["", "null", "[]", "{}", r#"{"from":-1,"to":3}"#] {
+            assert_eq!((read_gap(nasty), read_changed(nasty)), (None, None), "{nasty}");
         }
     }
 

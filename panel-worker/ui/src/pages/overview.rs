@@ -1,238 +1,308 @@
 //! The first page: what needs a person, the day's numbers, the newest sessions, the workers.
 
 use leptos::prelude::*;
-use shared::api;
+use serde_json::Value;
 use shared::money::MicroUsd;
-use shared::session::{SessionRecord, SessionState};
+use shared::session::SessionState;
 
-use super::sessions::{NothingYet, Waiting};
-use crate::api as call;
+use super::list::Waiting;
+use super::sessions::NothingYet;
+use super::workers::NoWorkers;
+use crate::api;
 use crate::api::Failure;
 use crate::clock;
 use crate::components::ago::Ago;
-use crate::components::copy_button::Command;
-use crate::components::empty::{CannotLoad, Empty, Stale};
+use crate::components::empty::{CannotLoad, Stale};
 use crate::components::icon::{Icon, Shape};
-use crate::components::session_table::{SessionTable, title};
 use crate::components::status_pill::StatusPill;
+use crate::components::table::Table;
 use crate::components::tile::Tile;
 use crate::components::title::use_title;
-use crate::components::worker_list::WorkerList;
-use crate::format;
+use crate::derive::{memo, when};
+use crate::listing::Listing;
 use crate::polled::{EVERY, Polled};
+use crate::rows::{Row, session, worker};
+use crate::wording::session_sign;
+use crate::{format, json};
 
 const RECENT: u32 = 8;
 const URGENT: u32 = 5;
 const DAY_MS: i64 = 86_400_000;
 
-/// All that the page shows, fetched together so that its parts agree.
-#[derive(Debug, Clone, PartialEq)]
-struct News {
-    numbers: api::Overview,
-    attention: Vec<SessionRecord>,
-    recent: Vec<SessionRecord>,
-    workers: Vec<api::Worker>,
-}
-
-async fn fetch() -> Result<News, Failure> {
-    let numbers = call::overview().await?;
-    let recent = call::sessions(None, RECENT, None).await?.items;
-    let workers = call::workers().await?.items;
+/// All that the page shows, fetched together so that its parts agree: `numbers`, `attention`, `recent`, `workers`.
+async fn fetch() -> Result<Value, Failure> {
+    let numbers = api::overview().await?;
+    let recent = api::sessions("", RECENT, None).await?;
+    let workers = api::workers().await?;
     let mut attention = Vec::new();
-    if numbers.sessions_waiting > 0 {
-        attention = call::sessions(Some(SessionState::AwaitingInput.as_str()), URGENT, None).await?.items;
+    if json::count(&numbers, "sessionsWaiting") > 0 {
+        let waiting = api::sessions(SessionState::AwaitingInput.as_str(), URGENT, None).await?;
+        attention.extend_from_slice(json::items(&waiting, "items"));
     }
-    if numbers.failed_day > 0 {
+    if json::count(&numbers, "failedDay") > 0 {
         let since = clock::read().plus_millis(-DAY_MS);
         // The word `failed` also finds what a person stopped; that needs nobody.
-        let failed = call::sessions(Some(SessionState::Failed.as_str()), URGENT, None).await?.items;
-        attention
-            .extend(failed.into_iter().filter(|s| s.status == SessionState::Failed && s.updated_at >= since));
+        let failed = api::sessions(SessionState::Failed.as_str(), URGENT, None).await?;
+        let fresh = |record: &&Value| {
+            session::state(record) == SessionState::Failed
+                && json::time(record, "updatedAt").is_some_and(|at| at >= since)
+        };
+        attention.extend(json::items(&failed, "items").iter().filter(fresh).cloned());
     }
-    Ok(News { numbers, attention, recent, workers })
+    let parts = [
+        ("numbers", numbers),
+        ("attention", Value::Array(attention)),
+        ("recent", recent),
+        ("workers", workers),
+    ];
+    Ok(Value::Object(parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect()))
 }
 
 /// The page.
 #[component]
 pub fn Overview() -> impl IntoView {
     use_title(|| "Overview".to_owned());
-    let news = Polled::start(EVERY, fetch);
+    let news = Polled::start(EVERY, || Box::pin(fetch()));
     let retry = Callback::new(move |()| news.again());
-    let loaded = Memo::new(move |_| news.data.with(Option::is_some));
+    let loaded = memo(move || news.data.with(Option::is_some));
     view! {
         <h1 class="visually-hidden">"Overview"</h1>
-        <Show when=move || loaded.get()>
-            <Stale failure=news.failure retry />
-            <Loaded news=news.data />
-        </Show>
-        <Show when=move || !loaded.get()>
-            {move || match news.failure.get() {
-                Some(failure) => view! { <CannotLoad failure retry /> }.into_any(),
-                None => view! { <Waiting /> }.into_any(),
-            }}
-        </Show>
+        {when(
+            move || loaded.get(),
+            move || {
+                view! {
+                    <Stale failure=news.failure retry />
+                    <Loaded news=news.data />
+                }
+                    .into_any()
+            },
+        )}
+        {when(
+            move || !loaded.get(),
+            move || {
+                view! {
+                    {move || match news.failure.get() {
+                        Some(failure) => view! { <CannotLoad failure retry /> }.into_any(),
+                        None => view! { <Waiting /> }.into_any(),
+                    }}
+                }
+                    .into_any()
+            },
+        )}
     }
 }
 
 #[component]
-fn Loaded(news: RwSignal<Option<News>>) -> impl IntoView {
-    let numbers =
-        Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.numbers.clone()).unwrap_or_default()));
-    let list = move |read: fn(&News) -> &Vec<SessionRecord>| -> Signal<Vec<SessionRecord>> {
-        Memo::new(move |_| news.with(|news| news.as_ref().map(read).cloned().unwrap_or_default())).into()
+fn Loaded(news: RwSignal<Option<Value>>) -> impl IntoView {
+    let part = move |name: &'static str| {
+        memo(move || {
+            news.with(|news| news.as_ref().and_then(|news| news.get(name)).cloned().unwrap_or_default())
+        })
     };
-    let (attention, recent) = (list(|n| &n.attention), list(|n| &n.recent));
-    let workers: Signal<Vec<api::Worker>> =
-        Memo::new(move |_| news.with(|news| news.as_ref().map(|n| n.workers.clone()).unwrap_or_default()))
-            .into();
-    let nothing = Memo::new(move |_| recent.with(Vec::is_empty));
+    let list = move |name: &'static str, row: fn(&Value) -> Row| {
+        let page = part(name);
+        memo(move || page.with(|page| Listing::of(page, row).rows))
+    };
+    let (recent, workers) = (list("recent", session::row), list("workers", worker::row));
+    let numbers = part("numbers");
     view! {
-        <Attention sessions=attention numbers />
+        <Attention sessions=part("attention") numbers />
         <Numbers numbers />
         <section aria-labelledby="recent">
             <div class="section-head">
                 <h2 id="recent">"Recent sessions"</h2>
                 <a href="/sessions">"All sessions"</a>
             </div>
-            <Show when=move || !nothing.get() fallback=NothingYet>
-                <SessionTable sessions=recent caption="The newest sessions" />
-            </Show>
+            {when(
+                move || recent.with(Vec::is_empty),
+                move || view! { <NothingYet /> }.into_any(),
+            )}
+            {when(
+                move || !recent.with(Vec::is_empty),
+                move || {
+                    view! {
+                        <Table
+                            class="sessions"
+                            caption="The newest sessions"
+                            columns=session::COLUMNS
+                            rows=recent
+                            opening=None
+                        />
+                    }
+                        .into_any()
+                },
+            )}
         </section>
         <section aria-labelledby="workers">
             <div class="section-head">
                 <h2 id="workers">"Workers"</h2>
+                <a href="/workers">"Workers and keys"</a>
             </div>
-            <Show when=move || workers.with(|all| !all.is_empty()) fallback=NoWorkers>
-                <WorkerList workers />
-            </Show>
+            {when(
+                move || workers.with(Vec::is_empty),
+                move || view! { <NoWorkers /> }.into_any(),
+            )}
+            {when(
+                move || !workers.with(Vec::is_empty),
+                move || {
+                    view! {
+                        <Table
+                            class="workers"
+                            caption="Workers"
+                            columns=worker::COLUMNS
+                            rows=workers
+                            opening=None
+                        />
+                    }
+                        .into_any()
+                },
+            )}
         </section>
     }
 }
 
 #[component]
-fn Attention(sessions: Signal<Vec<SessionRecord>>, numbers: Memo<api::Overview>) -> impl IntoView {
-    let waiting = Memo::new(move |_| numbers.with(|n| n.sessions_waiting));
-    let failed = Memo::new(move |_| numbers.with(|n| n.failed_day));
+fn Attention(sessions: Memo<Value>, numbers: Memo<Value>) -> impl IntoView {
     // Only the newest few stand here; the links lead to all of them.
-    let link = |count: Memo<u32>, word: &'static str, state: SessionState| {
-        move || {
-            let href = format!("/sessions?status={}", state.as_str());
-            (count.get() > 0).then(|| view! { <a href=href>{format!("{} {word}", count.get())}</a> })
+    let link = move |name: &'static str, word: &'static str, state: SessionState| {
+        let count = memo(move || numbers.with(|numbers| json::count(numbers, name)));
+        view! {
+            {move || {
+                let href = ["/sessions?status=", state.as_str()].concat();
+                let count = count.get();
+                (count > 0).then(|| view! { <a href=href>{[&format::count(count), " ", word].concat()}</a> })
+            }}
         }
+        .into_any()
     };
     view! {
         <section class="attention" aria-labelledby="attention">
             <div class="section-head">
                 <h2 id="attention">"Needs you"</h2>
                 <p class="section-links">
-                    {link(waiting, "waiting", SessionState::AwaitingInput)}
-                    {link(failed, "failed", SessionState::Failed)}
+                    {link("sessionsWaiting", "waiting", SessionState::AwaitingInput)}
+                    {link("failedDay", "failed", SessionState::Failed)}
                 </p>
             </div>
-            <Show when=move || sessions.with(|all| !all.is_empty()) fallback=Calm>
-                <ul role="list">
-                    <For each=move || sessions.get() key=|s| (s.id, s.updated_at) let:session>
-                        <AttentionRow session />
-                    </For>
-                </ul>
-            </Show>
+            {move || {
+                let sessions = sessions.get();
+                match sessions.as_array().map(Vec::as_slice).unwrap_or_default() {
+                    [] => calm(),
+                    some => {
+                        let rows = some.iter().map(attention_row).collect_view();
+                        view! { <ul role="list">{rows}</ul> }.into_any()
+                    }
+                }
+            }}
         </section>
     }
 }
 
-#[component]
-fn Calm() -> impl IntoView {
+fn calm() -> AnyView {
     view! {
         <p class="calm">
             <Icon shape=Shape::Check />
             "Nothing waits for you, and nothing failed in the last 24 hours."
         </p>
     }
+    .into_any()
+}
+
+fn attention_row(record: &Value) -> AnyView {
+    let state = session::state(record);
+    let why = match state {
+        SessionState::AwaitingInput => Some("Answer in the Linear issue".to_owned()),
+        _ => json::text(record, "errorMessage"),
+    };
+    let at = json::time(record, "updatedAt").unwrap_or_default();
+    view! {
+        <li>
+            <StatusPill sign=Signal::stored(session_sign(state)) />
+            <a class="row-link" href=["/sessions/", json::word(record, "id")].concat()>
+                <span class="key num">{json::text(record, "linearIssueIdentifier")}</span>
+                <span class="title">{session::title(record)}</span>
+            </a>
+            <span class="why muted">{why}</span>
+            <span class="when">
+                <Ago at=Signal::stored(at) />
+            </span>
+        </li>
+    }
+    .into_any()
 }
 
 #[component]
-fn AttentionRow(session: SessionRecord) -> impl IntoView {
-    let why = match session.status {
-        SessionState::AwaitingInput => Some("Answer in the Linear issue".to_owned()),
-        _ => session.error_message.clone(),
+fn Numbers(numbers: Memo<Value>) -> impl IntoView {
+    let tile = move |name: &'static str, value: fn(&Value) -> String, note: fn(&Value) -> String| {
+        let text = move |read: fn(&Value) -> String| memo(move || numbers.with(read));
+        view! { <Tile name value=text(value) note=text(note) /> }.into_any()
     };
     view! {
-        <li>
-            <StatusPill status=Signal::stored(session.status) />
-            <a class="row-link" href=format!("/sessions/{}", session.id)>
-                <span class="key num">{session.linear_issue_identifier.clone()}</span>
-                <span class="title">{title(&session)}</span>
-            </a>
-            <span class="why muted">{why}</span>
-            <span class="when"><Ago at=Signal::stored(session.updated_at) /></span>
-        </li>
+        <section aria-label="Numbers of the last 24 hours">
+            <dl class="tiles">
+                {tile(
+                    "Workers online",
+                    |n| [count(n, "workersOnline"), count(n, "workersKnown")].join(" / "),
+                    |n| {
+                        let words = match (json::count(n, "workersOnline"), json::count(n, "workersKnown")) {
+                            (_, 0) => "none known yet",
+                            (0, _) => "new work is queued",
+                            _ => "connected now",
+                        };
+                        words.to_owned()
+                    },
+                )}
+                {tile(
+                    "Active sessions",
+                    |n| count(n, "sessionsActive"),
+                    |n| match json::count(n, "sessionsWaiting") {
+                        0 => "none waits for you".to_owned(),
+                        waiting => format::count(waiting) + " waiting for you",
+                    },
+                )}
+                {tile("Completed, 24 h", |n| count(n, "completedDay"), success)}
+                {tile(
+                    "Failed, 24 h",
+                    |n| count(n, "failedDay"),
+                    |n| {
+                        let ended = json::count(n, "completedDay") + json::count(n, "failedDay");
+                        ["of ", &format::count(ended), " ended"].concat()
+                    },
+                )}
+                {tile(
+                    "Cost, 24 h",
+                    |n| match json::count(n, "listCostDayMicroUsd") {
+                        0 => "$0".to_owned(),
+                        cost => MicroUsd(cost).to_string(),
+                    },
+                    |_| "list price".to_owned(),
+                )}
+            </dl>
+        </section>
     }
 }
 
-#[component]
-fn Numbers(numbers: Memo<api::Overview>) -> impl IntoView {
-    let text = move |read: fn(&api::Overview) -> String| -> Signal<String> {
-        Memo::new(move |_| numbers.with(read)).into()
-    };
-    view! {
-            <section aria-label="Numbers of the last 24 hours">
-                <dl class="tiles">
-                    <Tile
-                        name="Workers online"
-                        value=text(|n| format!("{} / {}", n.workers_online, n.workers_known))
-                        note=text(|n| {
-                            match (n.workers_online, n.workers_known) {
-                                (_, 0) => "none known yet".to_owned(),
-                                (0, _) => "new work is queued".to_owned(),
-                                _ => "connected now".to_owned(),
-                            }
-                        })
-                    />
-                    <Tile
-                        name="Active sessions"
-                        value=text(|n| format::count(n.sessions_active.into()))
-                        note=text(|n| {
-                            if n.sessions_waiting == 0 {
-                                "none waits for you".to_owned()
-                            } else {
-                                format!("{} waiting for you", n.sessions_waiting)
-                            }
-                        })
-                    />
-                    <Tile
-                        name="Completed, 24 h"
-                        value=text(|n| format::count(n.completed_day.into()))
-                        note=text(|n| {
-                            format::per_cent(n.completed_day, n.failed_day)
-                                .map_or_else(|| "none ended yet".to_owned(), |rate| format!("{rate} % success"))
-                        })
-                    />
-                    <Tile
-                        name="Failed, 24 h"
-                        value=text(|n| format::count(n.failed_day.into()))
-                        note=text(|n| {
-                            format!("of {} ended", format::count(i64::from(n.completed_day) + i64::from(n.failed_day)))
-                        })
-                    />
-                    <Tile
-                        name="Cost, 24 h"
-                        value=text(|n| match n.list_cost_day_micro_usd {
-    0 => "$0".to_owned(),
-    cost => MicroUsd(cost).to_string(),
-    })
-                        note=text(|_| "list price".to_owned())
-                    />
-                </dl>
-            </section>
-        }
+fn count(numbers: &Value, name: &str) -> String {
+    format::count(json::count(numbers, name))
 }
 
-#[component]
-fn NoWorkers() -> impl IntoView {
-    view! {
-        <Empty kind="nothing-yet" shape=Shape::Terminal title="No worker has connected yet">
-            <p>"A worker runs the agent on a machine of yours. Start one there:"</p>
-            <Command line="cyrus start" />
-        </Empty>
+fn success(numbers: &Value) -> String {
+    let number = |name| u32::try_from(json::count(numbers, name)).unwrap_or_default();
+    format::per_cent(number("completedDay"), number("failedDay"))
+        .map_or_else(|| "none ended yet".to_owned(), |rate| rate.to_string() + " % success")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_read_out_of_what_the_server_writes() {
+        let numbers = shared::api::Overview { completed_day: 3, failed_day: 1, ..Default::default() };
+        let numbers = serde_json::to_value(numbers).unwrap();
+        assert_eq!(success(&numbers), "75 % success");
+        let names =
+            ["workersOnline", "workersKnown", "sessionsActive", "sessionsWaiting", "listCostDayMicroUsd"];
+        assert!(names.iter().all(|name| json::number(&numbers, name) == Some(0)));
     }
 }

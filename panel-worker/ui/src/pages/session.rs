@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use shared::session::{SessionRecord, SessionState};
+use serde_json::Value;
+use shared::money::MicroUsd;
+use shared::session::SessionState;
 
-use super::sessions::Waiting;
+use super::list::Waiting;
+use super::session_acts::SessionActs;
 use crate::api;
 use crate::components::ago::Ago;
 use crate::components::announcer::Announcer;
@@ -17,13 +20,14 @@ use crate::components::facts::Fact;
 use crate::components::icon::{Icon, Shape};
 use crate::components::log_view::LogView;
 use crate::components::run_list::RunList;
-use crate::components::session_table::title;
 use crate::components::status_pill::StatusPill;
 use crate::components::title::use_title;
-use crate::format;
+use crate::derive::{follow, memo, when};
 use crate::live::log_stream::{End, LogStream};
 use crate::polled::Polled;
-use crate::wording::{agent_word, place_word, status_word};
+use crate::rows::session::{state, times, title};
+use crate::wording::{plain, session_sign, status_word};
+use crate::{format, json};
 
 /// How often the record is asked for besides the events of the stream, which say when it changed.
 const EVERY: Duration = Duration::from_secs(5);
@@ -32,63 +36,71 @@ const EVERY: Duration = Duration::from_secs(5);
 #[component]
 pub fn SessionPage() -> impl IntoView {
     let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let id = memo(move || params.with(|params| params.get("id").unwrap_or_default()));
     move || view! { <OneSession id=id.get() /> }
 }
 
 #[component]
 fn OneSession(id: String) -> impl IntoView {
     let asked = id.clone();
-    let record = Polled::start(EVERY, move || {
-        let id = asked.clone();
-        async move { api::session(&id).await }
-    });
+    let record = Polled::start(EVERY, move || api::session(&asked));
     let retry = Callback::new(move |()| record.again());
-    let loaded = Memo::new(move |_| record.data.with(Option::is_some));
-    let title = Memo::new(move |_| record.data.with(|record| record.as_ref().map(name)));
+    let loaded = memo(move || record.data.with(Option::is_some));
+    let title = memo(move || record.data.with(|record| record.as_ref().map(name)));
     use_title(move || title.get().unwrap_or_else(|| "Session".to_owned()));
     let id = StoredValue::new(id);
     view! {
-        <Show when=move || loaded.get()>
-            <Stale failure=record.failure retry />
-            {
-                // Once: what changes afterwards reaches the parts, not the whole.
-                move || {
-                    record.data.get_untracked().map(|first| view! { <Loaded id=id.get_value() record first /> })
+        // What changes after it was loaded reaches the parts, not the whole.
+        {when(
+            move || loaded.get(),
+            move || {
+                view! {
+                    <Stale failure=record.failure retry />
+                    <Loaded id=id.get_value() record />
                 }
-            }
-        </Show>
-        <Show when=move || !loaded.get()>
-            {move || match record.failure.get() {
-                Some(failure) if failure.is_not_found() => view! { <NoSuchSession /> }.into_any(),
-                Some(failure) => view! { <CannotLoad failure retry /> }.into_any(),
-                None => view! { <Waiting /> }.into_any(),
-            }}
-        </Show>
+                    .into_any()
+            },
+        )}
+        {when(
+            move || !loaded.get(),
+            move || {
+                view! {
+                    {move || match record.failure.get() {
+                        Some(failure) if failure.is_not_found() => view! { <NoSuchSession /> }.into_any(),
+                        Some(failure) => view! { <CannotLoad failure retry /> }.into_any(),
+                        None => view! { <Waiting /> }.into_any(),
+                    }}
+                }
+                    .into_any()
+            },
+        )}
     }
 }
 
-fn name(record: &SessionRecord) -> String {
-    [record.linear_issue_identifier.clone().unwrap_or_default(), title(record)].join(" ").trim().to_owned()
+fn name(record: &Value) -> String {
+    [json::word(record, "linearIssueIdentifier"), &title(record)].join(" ").trim().to_owned()
 }
 
 #[component]
-fn Loaded(id: String, record: Polled<SessionRecord>, first: SessionRecord) -> impl IntoView {
-    let now: Signal<SessionRecord> =
-        Memo::new(move |_| record.data.with(Clone::clone).unwrap_or_else(|| first.clone())).into();
-    let end = Signal::derive(move || now.with(|r| End { over: r.status.is_over(), next_seq: r.next_seq }));
-    let stream = LogStream::start(&id, Memo::new(move |_| end.get()).into());
+fn Loaded(id: String, record: Polled) -> impl IntoView {
+    let now = memo(move || record.data.get().unwrap_or_default());
+    let end = memo(move || {
+        now.with(|r| {
+            let next = json::number(r, "nextSeq").and_then(|next| u64::try_from(next).ok());
+            End { over: state(r).is_over(), next_seq: next.unwrap_or_default() }
+        })
+    });
+    let stream = LogStream::start(&id, end.into());
 
     // The event is quicker than the record that is asked for because of it.
-    let status: Signal<SessionState> = Memo::new(move |_| {
-        let (recorded, at) = now.with(|r| (r.status, r.updated_at));
+    let status = memo(move || {
+        let (recorded, at) = now.with(|r| (state(r), json::time(r, "updatedAt").unwrap_or_default()));
         stream.changed.with(|changed| match changed {
-            Some(changed) if changed.updated_at > at => changed.status,
+            Some((status, changed_at)) if *changed_at > at => *status,
             _ => recorded,
         })
-    })
-    .into();
-    Effect::new(move |_| {
+    });
+    follow(move || {
         if stream.changed.with(Option::is_some) {
             record.again();
         }
@@ -97,7 +109,7 @@ fn Loaded(id: String, record: Polled<SessionRecord>, first: SessionRecord) -> im
     Effect::new(move |before: Option<SessionState>| {
         let now = status.get();
         if before.is_some_and(|before| before != now) {
-            voice.say(format!("The session is now: {}", status_word(now)));
+            voice.say(["The session is now: ", status_word(now)].concat());
         }
         now
     });
@@ -106,99 +118,112 @@ fn Loaded(id: String, record: Polled<SessionRecord>, first: SessionRecord) -> im
         <div class="session">
             <Header record=now status />
             <Trouble record=now status />
-            <RunList runs=Memo::new(move |_| now.with(|r| r.runs.clone())).into() />
-            <LogView stream status />
+            <RunList runs=memo(move || now.with(|r| r.get("runs").cloned().unwrap_or_default())) />
+            <LogView stream status=status.into() />
+            <SessionActs id status done=Callback::new(move |()| record.again()) />
         </div>
     }
 }
 
 #[component]
-fn Header(record: Signal<SessionRecord>, status: Signal<SessionState>) -> impl IntoView {
-    let text = move |read: fn(&SessionRecord) -> String| Memo::new(move |_| record.with(read));
-    let some = move |read: fn(&SessionRecord) -> Option<String>| Memo::new(move |_| record.with(read));
-    let heading = some(|r| r.linear_issue_url.as_deref().and_then(format::safe_href));
-    let key = some(|r| r.linear_issue_identifier.clone());
-    let issue = text(title);
-    let executor = text(|r| {
-        let version = r.executor_version.as_deref().unwrap_or_default();
-        let executor = [r.executor.as_deref().unwrap_or("not chosen yet"), version].join(" ");
-        format!("{} ({})", executor.trim_end(), place_word(r.executor_type))
+fn Header(record: Memo<Value>, status: Memo<SessionState>) -> impl IntoView {
+    let text = move |read: fn(&Value) -> String| memo(move || record.with(read));
+    let field = move |name: &'static str| memo(move || record.with(|r| json::text(r, name)));
+    let part = move |name: &'static str, draw: fn(String) -> AnyView| {
+        let value = field(name);
+        view! { {move || value.get().map(draw)} }.into_any()
+    };
+    let cost = text(|r| {
+        let money = |name| json::number(r, name).map(|cost| MicroUsd(cost).to_string());
+        let list = ["list ", &money("listCostMicroUsd").unwrap_or_default()].concat();
+        money("billedCostMicroUsd")
+            .map_or_else(|| list.clone(), |billed| [&list, ", billed ", &billed].concat())
     });
-    let cost = text(|r| match r.billed_cost_micro_usd {
-        Some(billed) => format!("list {}, billed {billed}", r.list_cost_micro_usd),
-        None => format!("list {}", r.list_cost_micro_usd),
+    let tokens = memo(move || record.with(|r| json::number(r, "tokensUsed").map(format::count)));
+    let began = memo(move || {
+        record.with(|r| json::time(r, "startedAt").or_else(|| json::time(r, "createdAt")).unwrap_or_default())
     });
-    let model = some(|r| r.model.clone());
-    let worker = some(|r| r.worker_name.clone());
-    let tokens = some(|r| r.tokens_used.map(format::count));
-    let repository = some(|r| r.repository_name.clone());
-    let branch = some(|r| r.branch.clone());
-    let commit = some(|r| r.head_commit.clone());
-    let worktree = some(|r| r.worktree_path.clone());
-    let pull_request = some(|r| r.pull_request_url.as_deref().and_then(format::safe_href));
-    let began = Memo::new(move |_| record.with(|r| r.started_at.unwrap_or(r.created_at)));
+    let sign = memo(move || session_sign(status.get()));
+    let deliveries = memo(move || {
+        record.with(|r| ["/deliveries?session=", &format::escape(json::word(r, "sessionKey"))].concat())
+    });
 
     view! {
         <header class="session-head">
             <div class="session-title">
                 <h1>
-                    {move || key.get().map(|key| view! { <span class="key num">{key}</span> " " })}
-                    {issue}
+                    {part(
+                        "linearIssueIdentifier",
+                        |key| view! { <span class="key num">{key}</span> " " }.into_any(),
+                    )}
+                    {text(title)}
                 </h1>
-                {move || {
-                    heading.get().map(|href| {
-                        view! {
-                            <a class="external" href=href target="_blank" rel="noopener noreferrer">
-                                "Open in Linear"
-                                <Icon shape=Shape::External />
-                            </a>
-                        }
-                    })
-                }}
+                {part("linearIssueUrl", |url| external(&url, "Open in Linear"))}
             </div>
             <dl class="facts">
                 <Fact name="Status">
-                    <StatusPill status />
+                    <StatusPill sign />
                 </Fact>
                 <Fact name="Elapsed">
-                    <Elapsed record />
+                    <Elapsed times=memo(move || record.with(times)) />
                 </Fact>
                 <Fact name="Cost">
                     <span class="num">{cost}</span>
                 </Fact>
-                {move || tokens.get().map(|t| view! { <Fact name="Tokens"><span class="num">{t}</span></Fact> })}
-                <Fact name="Executor">{executor}</Fact>
-                {move || model.get().map(|model| view! { <Fact name="Model">{model}</Fact> })}
-                {move || worker.get().map(|worker| view! { <Fact name="Worker">{worker}</Fact> })}
-                <Fact name="Work">{text(|r| agent_word(r.agent_type).to_owned())}</Fact>
-                {move || repository.get().map(|name| view! { <Fact name="Repository">{name}</Fact> })}
-                {move || branch.get().map(|branch| copied("Branch", branch.clone(), branch, "the branch"))}
-                {move || {
-                    commit.get().map(|hash| copied("Commit", format::short_hash(&hash), hash, "the commit"))
-                }}
-                {move || worktree.get().map(|path| copied("Worktree", path.clone(), path, "the worktree's path"))}
-                {move || {
-                    pull_request.get().map(|href| {
-                        view! {
-                            <Fact name="Pull request">
-                                <a class="external" href=href target="_blank" rel="noopener noreferrer">
-                                    "Open"
-                                    <Icon shape=Shape::External />
-                                </a>
-                            </Fact>
-                        }
-                    })
-                }}
+                {move || tokens.get().map(|tokens| fact("Tokens", tokens))}
+                <Fact name="Executor">{text(executor)}</Fact>
+                {part("model", |model| fact("Model", model))}
+                {part("workerName", |worker| fact("Worker", worker))}
+                <Fact name="Work">{text(|r| plain(json::word(r, "agentType")))}</Fact>
+                {part("repositoryName", |name| fact("Repository", name))}
+                {part("branch", |branch| copied("Branch", branch.clone(), branch, "the branch"))}
+                {part("headCommit", |hash| copied("Commit", format::short_hash(&hash), hash, "the commit"))}
+                {part("worktreePath", |path| copied("Worktree", path.clone(), path, "the worktree's path"))}
+                {part(
+                    "pullRequestUrl",
+                    |url| view! { <Fact name="Pull request">{external(&url, "Open")}</Fact> }.into_any(),
+                )}
                 <Fact name="Started">
                     <Ago at=began />
+                </Fact>
+                <Fact name="Deliveries">
+                    <a href=deliveries>"Show"</a>
                 </Fact>
             </dl>
         </header>
     }
 }
 
+fn executor(record: &Value) -> String {
+    let executor = json::text(record, "executor").unwrap_or_else(|| "not chosen yet".to_owned());
+    let executor = [&executor, " ", json::word(record, "executorVersion")].concat();
+    [executor.trim_end(), " (", json::word(record, "executorType"), ")"].concat()
+}
+
+fn fact(name: &'static str, value: String) -> AnyView {
+    view! {
+        <Fact name>
+            <span class="num">{value}</span>
+        </Fact>
+    }
+    .into_any()
+}
+
+/// A link out of the panel; nothing where the address is not one of the web.
+fn external(url: &str, words: &'static str) -> AnyView {
+    let link = format::safe_href(url).map(|href| {
+        view! {
+            <a class="external" href=href target="_blank" rel="noopener noreferrer">
+                {words}
+                <Icon shape=Shape::External />
+            </a>
+        }
+    });
+    link.into_any()
+}
+
 /// A fact that people want to take along.
-fn copied(name: &'static str, shown: String, whole: String, what: &'static str) -> impl IntoView {
+fn copied(name: &'static str, shown: String, whole: String, what: &'static str) -> AnyView {
     view! {
         <Fact name>
             <span class="copied">
@@ -207,13 +232,14 @@ fn copied(name: &'static str, shown: String, whole: String, what: &'static str) 
             </span>
         </Fact>
     }
+    .into_any()
 }
 
 /// What went wrong, or what the session waits for.
 #[component]
-fn Trouble(record: Signal<SessionRecord>, status: Signal<SessionState>) -> impl IntoView {
-    let error = Memo::new(move |_| record.with(|r| r.error_message.clone()));
-    move || {
+fn Trouble(record: Memo<Value>, status: Memo<SessionState>) -> impl IntoView {
+    let error = memo(move || record.with(|r| json::text(r, "errorMessage")));
+    let part = move || {
         let (tone, shape, title, text) = match status.get() {
             SessionState::Failed => {
                 let why = error
@@ -241,7 +267,8 @@ fn Trouble(record: Signal<SessionRecord>, status: Signal<SessionState>) -> impl 
                 </p>
             </div>
         })
-    }
+    };
+    view! { {move || part()} }
 }
 
 #[component]

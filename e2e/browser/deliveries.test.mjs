@@ -1,0 +1,236 @@
+// The pages of deliveries and workers in a real browser, on a real hub with workers by hand.
+//
+// The tests share one system and one signed-in browser and go in this order.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { keep, launch, watched } from "./pages.mjs";
+import { start, until } from "./system.mjs";
+import { register } from "./worker.mjs";
+
+const SOON = 20_000;
+let system;
+let browser;
+let signedIn;
+let worker;
+let stream;
+
+before(async () => {
+  system = await start("--edges", "0", "--set", "maxAttempts=2", "--set", "backoffMs=10");
+  browser = await launch();
+  signedIn = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce" });
+  await (await signedIn.newPage()).goto(system.up.sign_in_url);
+}, { timeout: 16 * 60_000 });
+
+after(async () => {
+  await stream?.close();
+  await browser?.close();
+  await system?.stop();
+});
+
+/** Opens a page of the panel. */
+async function open(path) {
+  const opened = await watched(signedIn);
+  await opened.page.goto(system.up.panel_url + path);
+  return opened;
+}
+
+const row = (page, title) => page.locator("tbody tr", { hasText: title }).first();
+const state = (page, title, word) => row(page, title).locator(`[data-status="${word}"]`).waitFor({ timeout: SOON });
+const focused = (page) => page.evaluate(() => document.activeElement.id);
+
+/** The offer of an issue, once it came over the stream. */
+const offer = (title, times = 1) =>
+  until(`offer ${times} of ${title}`, SOON, async () =>
+    stream.offers.filter((line) => JSON.stringify(line.event).includes(title))[times - 1]);
+
+test("empty lists say what will be there and what comes next", async () => {
+  for (const [path, words] of [["/deliveries", /No deliveries yet/], ["/workers", /No worker has connected yet/]]) {
+    const { page, seen } = await open(path);
+    await page.locator('[data-empty="nothing-yet"]', { hasText: words }).waitFor({ timeout: SOON });
+    await page.locator("[data-empty] .command").waitFor();
+    assert.deepEqual(seen.errors, []);
+    await page.close();
+  }
+});
+
+test("a delivery appears by itself, opens by keyboard, and says why it waits", async () => {
+  const { page, seen } = await open("/deliveries");
+  await page.locator("[data-empty]").waitFor({ timeout: SOON });
+  const navigations = seen.navigations;
+  await system.delegate({ identifier: "WAY-1", title: "Follow my way", description: "x" });
+  await state(page, "Follow my way", "pending");
+  assert.equal(seen.navigations, navigations, "the page was loaded again");
+  await row(page, "Follow my way").getByRole("button").focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".way .is-now", { hasText: /Waits/ }).waitFor();
+  assert.match(new URL(page.url()).searchParams.get("open"), /^evt_/);
+  await page.reload();
+  await page.locator(".way .is-now", { hasText: /Waits/ }).waitFor({ timeout: SOON });
+  assert.equal(await page.locator(".way time[datetime]").count(), 1, "received, and nothing else yet");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("its row follows it to the end, and neither focus nor place is lost on the way", async () => {
+  const { page, seen } = await open("/deliveries");
+  await state(page, "Follow my way", "pending");
+  await row(page, "Follow my way").getByRole("button").focus();
+  await page.keyboard.press("Enter");
+  const held = await focused(page);
+  await page.evaluate((id) => (document.getElementById(id).dataset.same = "yes"), held);
+
+  worker = await register(system, "by hand");
+  stream = await worker.connect();
+  const offered = await offer("Follow my way");
+  await state(page, "Follow my way", "offered");
+  assert.equal(await worker.ack(offered, "accepted"), "ok");
+  await state(page, "Follow my way", "accepted");
+  await page.locator(".way .is-now", { hasText: /at it/ }).waitFor();
+  assert.equal(await worker.ack(offered, "done"), "ok");
+  await state(page, "Follow my way", "done");
+
+  const steps = await page.locator(".way .step").allInnerTexts();
+  assert.deepEqual(steps, ["Received", "Offered", "Accepted", "Done"]);
+  const times = await page.locator(".way time").evaluateAll((all) => all.map((time) => Date.parse(time.dateTime)));
+  assert.deepEqual(times, [...times].sort((a, b) => a - b));
+  assert.ok((await row(page, "Follow my way").innerText()).includes("by hand"), "the worker's name");
+  assert.equal(await focused(page), held);
+  assert.equal(await page.evaluate((id) => document.getElementById(id).dataset.same, held), "yes", "the row was drawn anew");
+  await keep(page, "delivery-done");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("a dead letter is found by its filter and replayed from the page", async () => {
+  await system.delegate({ identifier: "DEAD-1", title: "Nobody can do it", description: "x" });
+  for (const time of [1, 2]) {
+    const offered = await offer("Nobody can do it", time);
+    await worker.ack(offered, "accepted");
+    await worker.ack(offered, "retry", { reason: "the disk is full", afterMs: 1 });
+  }
+  const { page, seen } = await open("/deliveries?state=dead");
+  await state(page, "Nobody can do it", "dead");
+  assert.equal(await page.locator("tbody .row-link").count(), 1, "the filter lets others in");
+  await row(page, "Nobody can do it").getByRole("button").click();
+  await page.getByText("the disk is full").waitFor();
+  await keep(page, "delivery-dead");
+  await page.getByRole("button", { name: "Replay" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: /Replayed/ }).waitFor({ timeout: SOON });
+  const again = await offer("Nobody can do it", 3);
+  assert.equal(await worker.ack(again, "accepted"), "ok");
+  assert.equal(await worker.ack(again, "done"), "ok");
+  // It has left the filter; the keyboard is not left in the void.
+  await page.locator('[data-empty="no-match"]').waitFor({ timeout: SOON });
+  assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY");
+  await page.getByRole("link", { name: "Clear the filter" }).click();
+  await state(page, "Nobody can do it", "done");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("a refused replay says why", async () => {
+  await system.delegate({ identifier: "DEAD-2", title: "Raced", description: "x" });
+  for (const time of [1, 2]) {
+    const offered = await offer("Raced", time);
+    await worker.ack(offered, "accepted");
+    await worker.ack(offered, "retry", { reason: "no", afterMs: 1 });
+  }
+  const { page } = await open("/deliveries");
+  await state(page, "Raced", "dead");
+  await row(page, "Raced").getByRole("button").click();
+  const replay = page.getByRole("button", { name: "Replay" });
+  await replay.waitFor();
+  // Somebody else was quicker, and this page has not heard of it yet.
+  await page.route("**/api/deliveries?*", (route) => route.abort());
+  const id = new URL(page.url()).searchParams.get("open");
+  const other = await fetch(`${system.up.panel_url}/api/deliveries/${id}/replay`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${system.up.owner_api_key}` },
+  });
+  assert.equal(other.status, 200);
+  await replay.click();
+  await page.locator(".refusal", { hasText: /replay/i }).waitFor({ timeout: SOON });
+  await page.unroute("**/api/deliveries?*");
+  const again = await offer("Raced", 3);
+  await worker.ack(again, "accepted");
+  await worker.ack(again, "done");
+  await state(page, "Raced", "done");
+  await page.close();
+});
+
+test("the queue's numbers are those of the hub", async () => {
+  const { page } = await open("/deliveries");
+  const { queue } = await system.get("/api/status");
+  assert.deepEqual(queue, { pending: 0, offered: 0, accepted: 0, dead: 0 });
+  const tile = page.locator(".tile", { hasText: "Acceptance, half within" });
+  await tile.locator(".tile-value", { hasText: /\d (ms|s)/ }).waitFor({ timeout: SOON });
+  await page.close();
+});
+
+test("a worker is shown with its slots and goes offline before the reader's eyes", async () => {
+  const { page, seen } = await open("/workers");
+  await state(page, "by hand", "online");
+  assert.match(await row(page, "by hand").innerText(), /0 of 4/);
+  await page.locator('meter[aria-label="Slots in use"]').first().waitFor();
+  await stream.close();
+  await state(page, "by hand", "offline");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("a key that was made here opens the stream until it is revoked here", async () => {
+  const { page, seen } = await open("/workers");
+  await page.getByLabel("Name of the machine").fill("attic");
+  await page.keyboard.press("Enter");
+  const key = await page.locator(".made code").first().innerText();
+  await until("the key to be known", SOON, () => register(system, "attic", key));
+  await state(page, "attic", "offline");
+  await page.reload();
+  await page.locator(".keys li", { hasText: "attic" }).waitFor({ timeout: SOON });
+  assert.ok(!(await page.content()).includes(key), "the key is told a second time");
+  await keep(page, "workers");
+  const line = page.locator(".keys li", { hasText: "attic" });
+  await line.locator("summary").click();
+  await line.getByRole("button", { name: "Revoke for good" }).click();
+  await line.locator('[data-status="revoked"]').waitFor({ timeout: SOON });
+  await state(page, "attic", "revoked");
+  await assert.rejects(register(system, "attic", key), /401/);
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("both pages fit into 320 px and have a light and a dark dress", async () => {
+  const { page, seen } = await open("/deliveries");
+  for (const path of ["/deliveries", "/workers"]) {
+    const dresses = new Set();
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      for (const width of [1280, 320]) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.goto(system.up.panel_url + path);
+        await page.locator("tbody [data-status]").first().waitFor({ timeout: SOON });
+        if (path === "/deliveries") await page.locator("tbody button").first().click();
+        await keep(page, `${path.slice(1)}-${colorScheme}-${width}`);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        assert.ok(overflow <= 0, `${path} is ${overflow} px too wide at ${width} px`);
+      }
+      dresses.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+    }
+    assert.equal(dresses.size, 2, `${path} looks the same in the dark`);
+  }
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("a page whose panel is gone keeps what it has, says so, and comes back by itself", async () => {
+  const { page } = await open("/deliveries");
+  await state(page, "Follow my way", "done");
+  await page.route("**/api/**", (route) => route.abort());
+  await page.getByText("What you see was loaded before").waitFor({ timeout: SOON });
+  await state(page, "Follow my way", "done");
+  await page.unroute("**/api/**");
+  await page.getByText("What you see was loaded before").waitFor({ state: "detached", timeout: SOON });
+  await page.close();
+});

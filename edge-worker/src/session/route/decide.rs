@@ -1,0 +1,162 @@
+//! Brings the router its facts: the event, the journal, the remotes, and the issue as Linear has it.
+//!
+//! Runs before an event is accepted, so it never waits long: when Linear does not answer in time, what the webhook
+//! tells decides. Nothing is posted and nothing is written here.
+
+use std::time::Duration;
+
+use shared::event::{Event, EventBody};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::{Candidate, Facts, needs_the_issue, normalise, route};
+use crate::config::RepositoryConfig;
+use crate::git::command::Git;
+use crate::session::Means;
+
+/// How long Linear may take to tell of the issue. An offer waits 10 s for its ack.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether this worker serves an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It does, in this repository; `None`: the event needs no repository, or the session has yet to find it.
+    Served(Option<String>),
+    /// It does not: `reject` with `not_served`, or ask the person.
+    NotServed,
+}
+
+/// Decides for an event that was offered.
+pub async fn decide(means: &Means, event: &Event) -> Decision {
+    match &event.body {
+        EventBody::SessionStopped { .. } => return Decision::Served(None),
+        EventBody::CheckRequested { executor, .. } if executor == means.executor.name() => {
+            return Decision::Served(None);
+        }
+        // Another worker may have that executor; the last one that is asked says that nobody has.
+        EventBody::CheckRequested { .. } => return Decision::NotServed,
+        EventBody::RunRequested { repository, .. } => {
+            return match by_name(&means.config.repositories, repository.as_deref()).await {
+                Some(config) => Decision::Served(Some(config.name.clone())),
+                None => Decision::NotServed,
+            };
+        }
+        EventBody::SessionCreated { .. } | EventBody::SessionPrompted { .. } => {}
+    }
+    let session = event.body.agent_session();
+    let known = match means.journal.whereabouts(&session.id, &session.session_key()).await {
+        Ok(known) => known,
+        Err(error) => {
+            warn!("the journal cannot tell where a session works: {error}");
+            Default::default()
+        }
+    };
+    let is_here = |name: &String| means.config.repositories.iter().any(|config| config.name == *name);
+    if let Some(own) = known.own.filter(is_here) {
+        return Decision::Served(Some(own));
+    }
+    if known.asked {
+        return Decision::Served(None);
+    }
+    let remotes = remotes(&means.config.repositories, &event.body).await;
+    let candidates = candidates(&means.config.repositories, &remotes);
+    let mut facts = of_webhook(event);
+    if needs_the_issue(&candidates, &facts)
+        && let Some(issue) = &session.issue
+    {
+        match timeout(PATIENCE, means.outside.linear.issue(issue.id.as_str())).await {
+            Ok(Ok(found)) => add_issue(&mut facts, found.issue.issue_parts),
+            Ok(Err(error)) => info!("Linear did not tell of {}: {error}; the webhook decides", issue.id),
+            Err(_) => info!("Linear does not tell of {} in time; the webhook decides", issue.id),
+        }
+    }
+    let routed = route(&candidates, &facts).and_then(|place| candidates.get(place));
+    let tagged = facts.texts.iter().any(|text| !super::tag::names(text).is_empty());
+    let before = known.of_key.filter(|name| is_here(name) && !tagged);
+    match routed.map(|candidate| candidate.config.name.clone()).or(before) {
+        Some(name) => Decision::Served(Some(name)),
+        None => Decision::NotServed,
+    }
+}
+
+/// The repository of that name or remote, else the only one when none is named.
+pub async fn by_name<'a>(
+    repositories: &'a [RepositoryConfig],
+    name: Option<&str>,
+) -> Option<&'a RepositoryConfig> {
+    let Some(name) = name else {
+        return match repositories {
+            [only] => Some(only),
+            _ => None,
+        };
+    };
+    let remotes = all_remotes(repositories).await;
+    let candidates = candidates(repositories, &remotes);
+    let mine: Vec<(usize, &Candidate<'_>)> = candidates.iter().enumerate().collect();
+    super::named(&mine, name).and_then(|place| repositories.get(place))
+}
+
+/// Repositories with their remotes, in the order of the configuration.
+pub fn candidates<'a>(
+    repositories: &'a [RepositoryConfig],
+    remotes: &'a [Option<String>],
+) -> Vec<Candidate<'a>> {
+    repositories
+        .iter()
+        .enumerate()
+        .map(|(place, config)| Candidate { config, remote: remotes.get(place).and_then(Option::as_deref) })
+        .collect()
+}
+
+/// The normalised remotes, in the order of the configuration.
+pub async fn all_remotes(repositories: &[RepositoryConfig]) -> Vec<Option<String>> {
+    let mut remotes = Vec::new();
+    for config in repositories {
+        let found = Git::new(&config.repository_path, ["config", "--get", "remote.origin.url"]).line().await;
+        remotes.push(found.ok().and_then(|url| normalise(&url)));
+    }
+    remotes
+}
+
+/// The remotes, where a tag may name one.
+async fn remotes(repositories: &[RepositoryConfig], body: &EventBody) -> Vec<Option<String>> {
+    if texts(body).iter().any(|text| !super::tag::names(text).is_empty()) {
+        all_remotes(repositories).await
+    } else {
+        Vec::new()
+    }
+}
+
+fn texts(body: &EventBody) -> Vec<String> {
+    let session = body.agent_session();
+    let message = match body {
+        EventBody::SessionPrompted { text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    let comment = session.comment.as_ref().map(|comment| comment.body.clone());
+    let description = session.issue.as_ref().and_then(|issue| issue.description.clone());
+    [message, comment, description].into_iter().flatten().collect()
+}
+
+fn of_webhook(event: &Event) -> Facts {
+    let issue = event.body.agent_session().issue.as_ref();
+    let prefix = issue
+        .and_then(|issue| issue.identifier.as_deref()?.rsplit_once('-').map(|(team, _)| team.to_owned()));
+    let key = issue.and_then(|issue| issue.team_key.clone()).or(prefix);
+    let id = issue.and_then(|issue| issue.team_id.clone());
+    Facts {
+        workspace: event.workspace_id.as_str().to_owned(),
+        texts: texts(&event.body),
+        team: key.into_iter().chain(id).collect(),
+        ..Facts::default()
+    }
+}
+
+fn add_issue(facts: &mut Facts, issue: shared::linear::operations::issue::IssueParts) {
+    for label in issue.labels.nodes {
+        facts.labels.push(label.name);
+        facts.labels.extend(label.parent.map(|group| group.name));
+    }
+    facts.project.extend(issue.project.into_iter().flat_map(|project| [project.name, project.id]));
+    facts.team.extend([issue.team.key, issue.team.name, issue.team.id]);
+}

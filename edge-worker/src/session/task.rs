@@ -1,0 +1,308 @@
+//! The loop of one session key: each event in the hub's order, one turn at a time.
+//!
+//! Neighbours: [`super::turn`] is one go of the executor, [`super::place`] says where it works. A message goes into
+//! the turn that runs ([`follow`]); a stop or a lost lease ends it. Nothing is done for an event that Linear shows as
+//! answered. What is said beside the turns is in [`say`].
+
+mod follow;
+mod say;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use shared::event::{AgentSession, EventBody};
+use shared::id::{AgentSessionId, FencingToken, Seq, SessionKey};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::guest::{self, Guest};
+use super::place::{self, Place};
+use super::takeover::History;
+use super::turn::{Plan, Turn};
+use super::{Means, Told, check, closing};
+use crate::journal::JournalError;
+use crate::journal::event::Taken;
+use crate::journal::session::Remembered;
+use crate::outbox::Outbox;
+use crate::worker::leases::Standing;
+
+/// A session key's task; it ends when nothing is left to do.
+pub async fn run(means: Means, key: SessionKey, mut inbox: mpsc::Receiver<Told>) {
+    let mut task =
+        Task { means, key, outbox: None, backlog: VecDeque::new(), guests: Vec::new(), history: None };
+    loop {
+        let told = match task.backlog.pop_front() {
+            Some(told) => told,
+            None => match inbox.recv().await {
+                Some(told) => told,
+                None => return,
+            },
+        };
+        let outcome = match told {
+            Told::LeaseLost => return,
+            Told::StoppedAway { token, seqs } => task.close(token, seqs).await,
+            Told::Event(taken) => task.handle(*taken, &mut inbox).await,
+        };
+        match outcome {
+            Ok(Next::GoOn) => {}
+            Ok(Next::End) => return,
+            Err(failure) => {
+                // The event stays open in the journal and goes on at the next start.
+                error!(session_key = %task.key, "the session cannot go on now: {failure:#}");
+                return;
+            }
+        }
+    }
+}
+
+enum Next {
+    GoOn,
+    End,
+}
+
+/// How the wait for a slot ended.
+enum Slot {
+    Free(OwnedSemaphorePermit),
+    /// A stop came first.
+    Stopped(Box<Taken>),
+    /// Nothing is to run any more.
+    Over(Next),
+}
+
+enum Ended {
+    /// The turn is over and said so.
+    Turn,
+    /// A stop came while the worker was away.
+    Away { token: FencingToken, seqs: Vec<Seq> },
+    /// The run was left as it is: the lease is lost, or `cyrus` ends.
+    Left,
+}
+
+struct Task {
+    means: Means,
+    key: SessionKey,
+    /// The outbox of the Linear session that spoke last, and that session's id.
+    outbox: Option<(AgentSessionId, FencingToken, Outbox)>,
+    /// What came while a slot was awaited, or too late for the turn that was running.
+    backlog: VecDeque<Told>,
+    /// Other Linear sessions on the issue that joined the turn.
+    guests: Vec<Guest>,
+    /// What Linear held of a session when it moved here under this token.
+    history: Option<(AgentSessionId, FencingToken, Arc<History>)>,
+}
+
+impl Task {
+    async fn handle(&mut self, taken: Taken, inbox: &mut mpsc::Receiver<Told>) -> anyhow::Result<Next> {
+        let session = taken.event.body.agent_session().clone();
+        info!(session_key = %self.key, seq = %taken.seq, "{}", taken.event.body.kind());
+        if let EventBody::CheckRequested { executor, .. } = &taken.event.body {
+            let result = check::result(&self.means, executor).await;
+            self.means.journal.finish_with(taken.seq, result).await?;
+            let _ = self.means.done.send(vec![taken.seq]);
+            return Ok(Next::GoOn);
+        }
+        if taken.turn_over {
+            // It ended before the last stop of cyrus; what was said about it leaves now.
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
+        let remembered = self.means.journal.session(&session.id, &self.key).await?;
+        if taken.takeover && !session.local {
+            let Some(history) = self.history(&taken).await? else { return Ok(Next::End) };
+            if let Some(state) = history.answered(&taken) {
+                info!(session_key = %self.key, seq = %taken.seq, "answered before it moved here");
+                self.settle(&taken, &session, state).await?;
+                return self.finish(vec![taken.seq], &session, taken.token).await;
+            }
+        }
+        match &taken.event.body {
+            EventBody::SessionStopped { .. } => {
+                // Nothing runs here: a stop during a run is taken by the turn itself.
+                self.say_stopped(&taken, &session).await?;
+                self.finish(vec![taken.seq], &session, taken.token).await
+            }
+            _ => self.work(taken, session, remembered, inbox).await,
+        }
+    }
+
+    async fn work(
+        &mut self,
+        taken: Taken,
+        session: AgentSession,
+        remembered: Remembered,
+        inbox: &mut mpsc::Receiver<Told>,
+    ) -> anyhow::Result<Next> {
+        let late =
+            matches!(taken.event.body, EventBody::SessionCreated { .. }) && remembered.conversation.is_some();
+        if late && remembered.open_run.is_none() {
+            // A message of this session came first and began its work; the creation adds nothing to do.
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
+        let found = place::find(&self.means, &taken, &remembered).await;
+        if matches!(found, Place::Asked) {
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
+        if remembered.open_run.is_none() && !matches!(found, Place::Ask) && !self.has_first_thought(&taken) {
+            self.outbox(&session, taken.token).add(guest::first_thought(&taken)).await?;
+        }
+        let record = guest::open_record(&self.means, &taken);
+        self.outbox(&session, taken.token).add(record).await?;
+        let (repository, wanted) = match found {
+            Place::Here { repository, wanted } => (repository, wanted),
+            Place::Ask | Place::Asked => {
+                let (wanted, effects) = place::question(&self.means, &taken, &session, &remembered).await;
+                self.outbox(&session, taken.token).ask(wanted, taken.seq, effects).await?;
+                return self.finish(vec![taken.seq], &session, taken.token).await;
+            }
+            Place::Nowhere => {
+                let failure = anyhow::anyhow!(place::NOWHERE);
+                self.say_not_started(&taken, &session, &failure).await?;
+                return self.finish(vec![taken.seq], &session, taken.token).await;
+            }
+        };
+        let permit = match self.slot(&session, taken.token, inbox).await? {
+            Slot::Free(permit) => permit,
+            Slot::Over(next) => return Ok(next),
+            Slot::Stopped(stop) => {
+                self.say_stopped(&stop, &session).await?;
+                let mut seqs = vec![taken.seq];
+                seqs.extend(self.overtaken(&stop));
+                seqs.push(stop.seq);
+                return self.finish(seqs, &session, taken.token).await;
+            }
+        };
+        self.means.journal.set_repository(&session.id, repository.name.clone()).await?;
+        let account = match &self.history {
+            Some((id, _, history)) if taken.takeover && *id == session.id => history.account(),
+            _ => None,
+        };
+        let plan = Plan { repository: &repository, wanted, account, remembered: &remembered };
+        let (mut turn, run) = match Turn::start(&self.means, &taken, &session, plan).await {
+            Ok(started) => started,
+            Err(failure) => {
+                warn!(session_key = %self.key, "no run could be started: {failure:#}");
+                self.say_not_started(&taken, &session, &failure).await?;
+                return self.finish(vec![taken.seq], &session, taken.token).await;
+            }
+        };
+        let ended = self.follow(&mut turn, run, inbox, &session).await?;
+        drop(permit);
+        match ended {
+            Ended::Turn => self.finish(turn.seqs().to_vec(), &session, taken.token).await,
+            Ended::Away { token, seqs } => self.close(token, seqs).await,
+            Ended::Left => Ok(Next::End),
+        }
+    }
+
+    /// Waits for a slot. A stop of this session ends the wait; everything else waits along.
+    async fn slot(
+        &mut self,
+        session: &AgentSession,
+        token: FencingToken,
+        inbox: &mut mpsc::Receiver<Told>,
+    ) -> anyhow::Result<Slot> {
+        let mut ending = self.means.ending.clone();
+        let mut free = std::pin::pin!(Arc::clone(&self.means.slots).acquire_owned());
+        loop {
+            tokio::select! {
+                biased;
+                () = told_to_end(&mut ending) => return Ok(Slot::Over(Next::End)),
+                Some(told) = inbox.recv() => match told {
+                    Told::LeaseLost => return Ok(Slot::Over(Next::End)),
+                    Told::Event(next) if is_stop_of(&next, session) => return Ok(Slot::Stopped(next)),
+                    Told::StoppedAway { token, seqs } => {
+                        return Ok(Slot::Over(self.close(token, seqs).await?));
+                    }
+                    told => self.backlog.push_back(told),
+                },
+                permit = &mut free => {
+                    let lost = self.means.leases.standing(&self.key, token) == Standing::Lost;
+                    return Ok(if lost { Slot::Over(Next::End) } else { Slot::Free(permit?) });
+                }
+            }
+        }
+    }
+
+    /// Waits until what was said has left, then tells the hub.
+    async fn finish(
+        &mut self,
+        seqs: Vec<Seq>,
+        session: &AgentSession,
+        token: FencingToken,
+    ) -> anyhow::Result<Next> {
+        let mut ending = self.means.ending.clone();
+        let mut guests = std::mem::take(&mut self.guests);
+        let outbox = self.outbox(session, token);
+        let all = async {
+            let mut left = outbox.drained().await?;
+            for guest in &mut guests {
+                left &= guest.drained().await?;
+            }
+            Ok::<_, JournalError>(left)
+        };
+        let left = tokio::select! {
+            left = all => left?,
+            () = told_to_end(&mut ending) => return Ok(Next::End),
+        };
+        if !left {
+            self.means.journal.give_up(seqs).await?;
+            return Ok(Next::End);
+        }
+        self.means.journal.finish(seqs.clone()).await?;
+        // Nobody listens any more only when the whole worker ends; the journal tells at the next start.
+        let _ = self.means.done.send(seqs);
+        Ok(Next::GoOn)
+    }
+
+    /// Ends what was stopped while the worker was away.
+    async fn close(&mut self, token: FencingToken, seqs: Vec<Seq>) -> anyhow::Result<Next> {
+        self.outbox = None;
+        self.guests.clear();
+        self.backlog.retain(|told| !matches!(told, Told::Event(taken) if seqs.contains(&taken.seq)));
+        let mut ending = self.means.ending.clone();
+        let closed = tokio::select! {
+            closed = closing::close(&self.means, &self.key, token, seqs) => closed?,
+            () = told_to_end(&mut ending) => false,
+        };
+        Ok(if closed { Next::GoOn } else { Next::End })
+    }
+
+    fn outbox(&mut self, session: &AgentSession, token: FencingToken) -> &mut Outbox {
+        let same = |held: &(AgentSessionId, FencingToken, Outbox)| held.0 == session.id && held.1 == token;
+        let held = self
+            .outbox
+            .take()
+            .filter(same)
+            .unwrap_or_else(|| (session.id.clone(), token, self.means.outbox(session, &self.key, token)));
+        &mut self.outbox.insert(held).2
+    }
+
+    /// What Linear held of the event's session when it moved here, read once; `None`: the lease is lost, or `cyrus` ends.
+    async fn history(&mut self, taken: &Taken) -> anyhow::Result<Option<Arc<History>>> {
+        let id = &taken.event.body.agent_session().id;
+        if let Some((known, token, history)) = &self.history
+            && known == id
+            && *token == taken.token
+        {
+            return Ok(Some(Arc::clone(history)));
+        }
+        let mut ending = self.means.ending.clone();
+        let history = tokio::select! {
+            history = History::read(&self.means, id, &self.key, taken.token) => history,
+            () = told_to_end(&mut ending) => None,
+        };
+        let Some(history) = history.map(Arc::new) else { return Ok(None) };
+        self.history = Some((id.clone(), taken.token, Arc::clone(&history)));
+        Ok(Some(history))
+    }
+}
+
+fn is_stop_of(taken: &Taken, session: &AgentSession) -> bool {
+    matches!(taken.event.body, EventBody::SessionStopped { .. })
+        && taken.event.body.agent_session().id == session.id
+}
+
+/// Waits until `cyrus` is to end.
+async fn told_to_end(ending: &mut watch::Receiver<bool>) {
+    // When the sender is gone, so is the worker: that is the same.
+    let _ = ending.wait_for(|ending| *ending).await;
+}

@@ -1,0 +1,139 @@
+//! Following a run: its events go to the outbox, what people say goes into it, a stop or a lost lease ends it.
+//!
+//! An event that the running turn cannot take in keeps its place for the next turn, and what comes after it stays
+//! behind it. Nothing is fed to the agent that another worker may have answered.
+
+use shared::event::{AgentSession, EventBody};
+use shared::id::Seq;
+use tokio::sync::mpsc;
+
+use super::super::guest::{self, Guest};
+use super::super::turn::Turn;
+use super::{Ended, Task, Told, told_to_end};
+use crate::executor::{Run, RunControl};
+use crate::journal::effect::Effect;
+use crate::journal::event::Taken;
+
+impl Task {
+    /// Follows a run to its end; follow-ups go into it, a stop ends it.
+    pub(super) async fn follow(
+        &mut self,
+        turn: &mut Turn,
+        mut run: Run,
+        inbox: &mut mpsc::Receiver<Told>,
+        session: &AgentSession,
+    ) -> anyhow::Result<Ended> {
+        let control = run.control();
+        let mut ending = self.means.ending.clone();
+        self.outbox(session, turn.token()).add(Effect::UpdateSession(Box::new(turn.begun()))).await?;
+        // What came while a slot was awaited belongs to this turn, if it can be taken in.
+        for told in std::mem::take(&mut self.backlog) {
+            match told {
+                Told::Event(next) => self.take_in(turn, &control, next, session).await?,
+                told => self.backlog.push_back(told),
+            }
+        }
+        let mut inbox_open = true;
+        loop {
+            tokio::select! {
+                event = run.next_event() => {
+                    let Some(event) = event else { break };
+                    let outbox = self.outbox(session, turn.token());
+                    turn.tell(outbox, session, &event).await?;
+                }
+                told = inbox.recv(), if inbox_open => match told {
+                    None => inbox_open = false,
+                    Some(Told::Event(next)) => self.take_in(turn, &control, next, session).await?,
+                    Some(Told::LeaseLost) => {
+                        control.stop().await;
+                        return Ok(Ended::Left);
+                    }
+                    Some(Told::StoppedAway { token, seqs }) => {
+                        // Linear has been told: what waits to be posted there stays unsaid.
+                        self.outbox = None;
+                        self.guests.clear();
+                        control.stop().await;
+                        let ending = turn.conclude(run.wait().await).await;
+                        let update = Effect::UpdateSession(Box::new(ending.update));
+                        let effects = self.means.outside.panel.is_some().then_some(update).into_iter().collect();
+                        let ended = turn.seqs().to_vec();
+                        self.means.journal.turn_ends(&session.id, ending.cost, ended, effects).await?;
+                        return Ok(Ended::Away { token, seqs });
+                    }
+                },
+                () = told_to_end(&mut ending) => {
+                    // The event stays open in the journal; the next start resumes the conversation.
+                    control.stop().await;
+                    return Ok(Ended::Left);
+                }
+            }
+        }
+        let outcome = run.wait().await;
+        let ending = turn.conclude(outcome).await;
+        for guest in &mut self.guests {
+            guest.answer(&ending.update, &ending.content).await?;
+        }
+        turn.end(self.outbox(session, turn.token()), session, ending).await?;
+        Ok(Ended::Turn)
+    }
+
+    /// Takes an event into the running turn, or keeps it, and what comes after it, for the next one.
+    async fn take_in(
+        &mut self,
+        turn: &mut Turn,
+        control: &RunControl,
+        next: Box<Taken>,
+        session: &AgentSession,
+    ) -> anyhow::Result<()> {
+        if matches!(next.event.body, EventBody::SessionStopped { .. }) {
+            // The hub has cancelled what waits of this session.
+            for seq in self.overtaken(&next) {
+                turn.absorb(seq);
+            }
+            turn.take_in(control, &next).await;
+            return Ok(());
+        }
+        if !self.backlog.is_empty() || self.stands_apart(&next) || !turn.take_in(control, &next).await {
+            self.backlog.push_back(Told::Event(next));
+            return Ok(());
+        }
+        let theirs = next.event.body.agent_session();
+        if self.guests.iter().any(|guest| guest.is(theirs)) {
+            return Ok(());
+        }
+        if theirs.id == session.id {
+            // Says to the person, and to a worker that might take over, that the running turn has it.
+            self.outbox(session, turn.token()).add(guest::first_thought(&next)).await?;
+        } else {
+            self.guests.push(Guest::welcome(&self.means, &next, turn.begun()).await?);
+        }
+        Ok(())
+    }
+
+    /// Whether an event must not go into a running turn: it is over, it asks the person, or it may be answered already.
+    fn stands_apart(&self, taken: &Taken) -> bool {
+        let may_be_answered = || match &self.history {
+            Some((id, token, history))
+                if *id == taken.event.body.agent_session().id && *token == taken.token =>
+            {
+                history.answered(taken).is_some()
+            }
+            _ => true,
+        };
+        taken.turn_over || taken.ask || (taken.takeover && may_be_answered())
+    }
+
+    /// Takes what came before a stop of the same session out of the backlog.
+    pub(super) fn overtaken(&mut self, stop: &Taken) -> Vec<Seq> {
+        let session = &stop.event.body.agent_session().id;
+        let mut seqs = Vec::new();
+        self.backlog.retain(|told| match told {
+            Told::Event(taken) if taken.seq < stop.seq && taken.event.body.agent_session().id == *session => {
+                seqs.push(taken.seq);
+                false
+            }
+            _ => true,
+        });
+        seqs
+    }
+}

@@ -1,0 +1,339 @@
+//! What the stream's lines mean here: offers are weighed, written down, accepted and handed to their session's
+//! task; leases come and go.
+//!
+//! Nothing here waits for the proxy. What a hostile one sends without end is left in the stream while
+//! [`WEIGHED_AT_ONCE`] offers are looked at, and let go beyond [`OPEN_LIMIT`]: an offer that is not accepted stays
+//! the hub's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::ack::AckState;
+use shared::id::{FencingToken, Seq, SessionKey};
+use shared::stream::{HeldLease, Intervals, StreamLine};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use super::acks::Acks;
+use super::crew::{Crew, Turned};
+use super::news::News;
+use super::workshop::{Tools, Verdict, Workshop};
+use crate::journal::JournalError;
+use crate::journal::event::{Known, Taken};
+use crate::proxy::stream::Arrival;
+use crate::session::{self, Told};
+
+/// Open events of one worker.
+const OPEN_LIMIT: usize = 10_000;
+const WEIGHED_AT_ONCE: usize = 256;
+/// An offer waits 10 s for its ack.
+const WEIGHING: Duration = Duration::from_secs(8);
+/// Accepted events of one `hello` that are looked up.
+const LOOKED_UP: usize = 10_000;
+
+/// Takes lines.
+pub struct Desk {
+    tools: Tools,
+    workshop: Arc<dyn Workshop>,
+    acks: Acks,
+    crew: Crew,
+    weighing: JoinSet<(Seq, Verdict)>,
+    /// The newest offer of each event that is being weighed.
+    offers: HashMap<Seq, Taken>,
+    resumed: bool,
+    no_new_sessions: bool,
+    config_etag: Option<String>,
+}
+
+/// Something that went on meanwhile.
+pub enum Step {
+    /// An offer was weighed.
+    Weighed(Seq, Verdict),
+    /// A task turned.
+    Turned(Turned),
+}
+
+impl Desk {
+    /// With nothing on it.
+    pub fn new(tools: Tools, workshop: Arc<dyn Workshop>, acks: Acks) -> Self {
+        Self {
+            crew: Crew::new(tools.clone(), Arc::clone(&workshop)),
+            tools,
+            workshop,
+            acks,
+            weighing: JoinSet::new(),
+            offers: HashMap::new(),
+            resumed: false,
+            no_new_sessions: false,
+            config_etag: None,
+        }
+    }
+
+    /// The acks.
+    pub fn acks(&self) -> &Acks {
+        &self.acks
+    }
+
+    /// From now on only sessions that are open here get new events.
+    pub fn takes_no_new_sessions(&mut self) {
+        self.no_new_sessions = true;
+    }
+
+    /// Sessions with open events.
+    pub fn open_sessions(&self) -> usize {
+        self.tools.leases.claims().len()
+    }
+
+    /// Whether nothing is open and the hub knows all of it.
+    pub fn is_finished(&self) -> bool {
+        self.open_sessions() == 0 && self.offers.is_empty() && self.acks.settled()
+    }
+
+    /// Whether another line may be taken; if not, [`Self::progress`] makes room soon.
+    pub fn has_room(&self) -> bool {
+        self.offers.len() < WEIGHED_AT_ONCE
+    }
+
+    /// Takes one line.
+    pub async fn take_line(&mut self, arrival: Arrival) -> Result<(), JournalError> {
+        match arrival.line {
+            StreamLine::Hello { intervals, leases, accepted, config_etag, .. } => {
+                self.hello(arrival.asked, intervals, leases, accepted).await?;
+                if let Some(etag) = config_etag {
+                    self.note_config(etag);
+                }
+            }
+            StreamLine::Event {
+                seq, session_key, token, takeover, ask, first_thought, linear_slice, event, ..
+            } => {
+                if linear_slice.is_some() {
+                    self.tools.linear_use.grant(linear_slice);
+                }
+                let taken = Taken {
+                    seq,
+                    session_key,
+                    token,
+                    first_thought,
+                    takeover,
+                    repository: None,
+                    ask,
+                    turn_over: false,
+                    event: *event,
+                };
+                self.offer(taken).await?;
+            }
+            StreamLine::Revoked { session_key, token } => self.lose(&session_key, token).await?,
+            StreamLine::Config { etag } => self.note_config(etag),
+            StreamLine::Heartbeat | StreamLine::Reconnect | StreamLine::Replaced => {}
+        }
+        Ok(())
+    }
+
+    async fn hello(
+        &mut self,
+        asked: Duration,
+        intervals: Intervals,
+        leases: Vec<HeldLease>,
+        mut accepted: Vec<Seq>,
+    ) -> Result<(), JournalError> {
+        if !std::mem::replace(&mut self.resumed, true) {
+            self.resume(&leases).await?;
+        }
+        for lease in leases.iter().filter(|lease| lease.stop) {
+            let (key, token) = (&lease.session_key, lease.token);
+            if let Some(told) = session::stopped_away(&self.tools.journal, key, token).await? {
+                info!(session_key = %key, "it was stopped while this worker was away");
+                self.crew.tell(key, told).await;
+            }
+        }
+        self.tools.leases.hello(asked, intervals, &leases);
+        // The hub believes these are here; what the journal lacks must come again.
+        accepted.truncate(LOOKED_UP);
+        let missing = self.tools.journal.missing(accepted).await?;
+        if !missing.is_empty() {
+            let tokens = leases.into_iter().map(|lease| (lease.session_key, lease.token)).collect();
+            self.acks.say_missing(&missing, &tokens);
+        }
+        self.acks.stir();
+        Ok(())
+    }
+
+    /// After a restart: what is open in the journal and still leased here goes on; the rest has moved.
+    async fn resume(&mut self, leases: &[HeldLease]) -> Result<(), JournalError> {
+        let by_key: HashMap<&SessionKey, &HeldLease> =
+            leases.iter().map(|lease| (&lease.session_key, lease)).collect();
+        let mut moved = Vec::new();
+        for taken in self.tools.journal.open_events().await? {
+            match by_key.get(&taken.session_key) {
+                Some(lease) if lease.token == taken.token => {
+                    self.tools.leases.holds(&taken.session_key, taken.token, taken.seq);
+                    if !lease.stop {
+                        info!(seq = %taken.seq, "going on where the last run of cyrus stopped");
+                        self.hand_over(taken).await;
+                    }
+                }
+                _ => moved.push(taken.seq),
+            }
+        }
+        self.tools.journal.give_up(moved).await
+    }
+
+    async fn offer(&mut self, taken: Taken) -> Result<(), JournalError> {
+        let leases = &self.tools.leases;
+        if self.no_new_sessions && leases.held(&taken.session_key).is_none() {
+            debug!(seq = %taken.seq, "left to others, since this worker is leaving");
+            return Ok(());
+        }
+        if leases.open_events() >= OPEN_LIMIT {
+            warn!(seq = %taken.seq, "left to others: more is open here than a worker can have");
+            return Ok(());
+        }
+        if self.tools.journal.missing(vec![taken.seq]).await?.is_empty() {
+            // It was weighed and accepted before.
+            return self.accept(taken).await;
+        }
+        if self.offers.insert(taken.seq, taken.clone()).is_none() {
+            let weighed = self.workshop.weigh(taken.clone(), self.tools.clone());
+            self.weighing.spawn(async move {
+                (taken.seq, timeout(WEIGHING, weighed).await.unwrap_or(Verdict::Unknown))
+            });
+        }
+        Ok(())
+    }
+
+    /// The next thing that goes on beside the stream. Nothing is lost when this is dropped half way.
+    pub async fn progress(&mut self) -> Step {
+        tokio::select! {
+            Some(Ok((seq, verdict))) = self.weighing.join_next() => Step::Weighed(seq, verdict),
+            turned = self.crew.turn() => Step::Turned(turned),
+        }
+    }
+
+    /// Acts on it.
+    pub async fn go_on(&mut self, step: Step) -> Result<(), JournalError> {
+        match step {
+            Step::Weighed(seq, verdict) => {
+                let Some(mut taken) = self.offers.remove(&seq) else { return Ok(()) };
+                match verdict {
+                    Verdict::Take { repository, ask } => {
+                        taken.repository = repository;
+                        taken.ask = ask;
+                        self.accept(taken).await?;
+                    }
+                    Verdict::NotServed => {
+                        self.acks.say(seq, taken.token, AckState::Reject, Some("not_served"));
+                    }
+                    Verdict::Unknown => debug!(%seq, "it cannot be told now whether this is for us"),
+                }
+            }
+            Step::Turned(Turned::Ended(key)) => {
+                if !self.crew.clear(&key).await && self.tools.leases.held(&key).is_some() {
+                    warn!(session_key = %key, "its task ended with work open; it begins again soon");
+                    self.crew.again_later(key);
+                }
+            }
+            Step::Turned(Turned::Again(key)) => {
+                let Some(token) = self.tools.leases.held(&key) else { return Ok(()) };
+                if self.crew.has(&key) {
+                    return Ok(());
+                }
+                for taken in self.tools.journal.open_events_of(&key).await? {
+                    if taken.token == token {
+                        self.hand_over(taken).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn accept(&mut self, taken: Taken) -> Result<(), JournalError> {
+        let (seq, token) = (taken.seq, taken.token);
+        if let Some(held) = self.tools.leases.held(&taken.session_key)
+            && held != token
+        {
+            // It was away and came back: what runs under the older token ends first.
+            self.lose(&taken.session_key, held).await?;
+        }
+        match self.tools.journal.take(taken.clone()).await? {
+            // The hub has forgotten that, or did not take it under an older token.
+            Known::Done => self.acks.say(seq, token, AckState::Done, None),
+            Known::New => {
+                self.tools.leases.holds(&taken.session_key, token, seq);
+                self.acks.say(seq, token, AckState::Accepted, None);
+                self.hand_over(taken).await;
+            }
+            Known::Open => {
+                self.tools.leases.holds(&taken.session_key, token, seq);
+                self.acks.say(seq, token, AckState::Accepted, None);
+                if !self.crew.has(&taken.session_key) {
+                    self.crew.again_later(taken.session_key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, taken: Taken) {
+        let key = taken.session_key.clone();
+        self.tools.leases.holds(&key, taken.token, taken.seq);
+        self.crew.tell(&key, Told::Event(Box::new(taken))).await;
+    }
+
+    /// The lease is not ours any more: its run stops, and its events are given up here.
+    async fn lose(&mut self, key: &SessionKey, token: FencingToken) -> Result<(), JournalError> {
+        let Some(open) = self.tools.leases.lose(key, token) else { return Ok(()) };
+        warn!(session_key = %key, "the lease is lost: its run stops and nothing more is posted");
+        self.tools.journal.give_up(open).await?;
+        self.crew.dismiss(key, Some(Told::LeaseLost)).await;
+        Ok(())
+    }
+
+    /// Acts on what heartbeat and acks found out.
+    pub async fn act_on(&mut self, news: News) -> Result<(), JournalError> {
+        match news {
+            News::Lost(claim) => self.lose(&claim.session_key, claim.token).await,
+            News::Moved { seq, token } => match self.tools.leases.of_event(seq) {
+                Some(claim) if claim.token == token => self.lose(&claim.session_key, token).await,
+                _ => {
+                    // Done here already; what else is open under that lease, the next heartbeat tells.
+                    self.tools.leases.want();
+                    Ok(())
+                }
+            },
+            News::Config(etag) => {
+                self.note_config(etag);
+                Ok(())
+            }
+        }
+    }
+
+    /// These events are done in the journal.
+    pub async fn done(&mut self, seqs: &[Seq]) {
+        for key in self.tools.leases.done(seqs) {
+            self.crew.dismiss(&key, None).await;
+        }
+        self.acks.stir();
+    }
+
+    fn note_config(&mut self, etag: String) {
+        if self.config_etag.as_ref() != Some(&etag) {
+            let short: String = etag.chars().filter(|letter| !letter.is_control()).take(40).collect();
+            info!("the panel's configuration is now of version {short}");
+            self.config_etag = Some(etag);
+        }
+    }
+
+    /// Lets runs end: their processes stop, their events stay open in the journal.
+    pub async fn close(self) {
+        let open = self.open_sessions();
+        self.crew.close().await;
+        if open > 0 {
+            info!("stopped; open work goes on at the next start");
+        } else {
+            info!("stopped");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The workshop of `cyrus start`: agents in worktrees, answers in Linear, records in the panel.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures_util::future::BoxFuture;
+use shared::api::NewRepository;
+use shared::id::{SessionKey, WorkerId};
+use shared::stream::PROTOCOL;
+use shared::worker::Registration;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::boot_clock::BootClock;
+use super::leases::Leases;
+use super::linear_budget::LinearUse;
+use super::workshop::{Tools, Verdict, Workshop};
+use super::{Station, fresh_uuid};
+use crate::config::Config;
+use crate::executor::Executor;
+use crate::executor::claude::{Claude, ClaudeConfig};
+use crate::http;
+use crate::journal::Journal;
+use crate::journal::event::Taken;
+use crate::linear::LinearClient;
+use crate::outbox::Outside;
+use crate::panel::PanelClient;
+use crate::proxy::client::ProxyClient;
+use crate::session::route::{self, Decision};
+use crate::session::{self, Means, Told};
+
+/// What all sessions share.
+struct Sessions {
+    config: Arc<Config>,
+    outside: Outside,
+    executor: Arc<dyn Executor>,
+    executor_version: Option<String>,
+}
+
+/// Everything of a worker as it is configured.
+pub async fn station(config: Config) -> anyhow::Result<Station> {
+    let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid()))?;
+    let http = http::client().context("no HTTP client")?;
+    let proxy =
+        ProxyClient::new(http.clone(), config.proxy_url.clone(), config.key.clone(), journal.worker_id());
+    let panel = config.panel_url.clone().map(|url| PanelClient::new(http.clone(), url, config.key.clone()));
+    let executor = Claude::new(ClaudeConfig { binary: config.claude.clone(), ..ClaudeConfig::default() });
+    let executor_version = match executor.version().await {
+        Ok(version) => Some(version),
+        Err(error) => {
+            warn!("{error}; sessions will fail until it is there");
+            None
+        }
+    };
+    info!(
+        "cyrus {} as {} ({}), claude {}",
+        env!("CARGO_PKG_VERSION"),
+        config.name,
+        journal.worker_id(),
+        executor_version.as_deref().unwrap_or("missing"),
+    );
+    let registration = Registration {
+        worker_id: Some(journal.worker_id()),
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        repositories: config.repositories.iter().map(|repository| repository.name.clone()).collect(),
+        teams: Vec::new(),
+        executors: vec![executor.name().to_owned()],
+        slots: config.slots,
+        weight: config.weight,
+    };
+    let clock = Arc::new(BootClock);
+    let leases = Leases::new(Arc::clone(&clock) as Arc<_>);
+    let linear_use = LinearUse::default();
+    let outside = Outside { linear: LinearClient::new(http, proxy.clone(), linear_use.clone()), panel };
+    let transport = config.transport;
+    let workshop =
+        Sessions { config: Arc::new(config), outside, executor: Arc::new(executor), executor_version };
+    Ok(Station { journal, proxy, registration, transport, clock, leases, linear_use, workshop: Arc::new(workshop) })
+}
+
+impl Sessions {
+    fn means(&self, tools: Tools) -> Means {
+        let Tools { journal, leases, linear_use, slots, done, ending } = tools;
+        Means {
+            config: Arc::clone(&self.config),
+            journal,
+            outside: self.outside.clone(),
+            executor: Arc::clone(&self.executor),
+            executor_version: self.executor_version.clone(),
+            slots,
+            done,
+            ending,
+            leases,
+            linear_use,
+        }
+    }
+}
+
+impl Workshop for Sessions {
+    fn weigh(&self, offer: Taken, tools: Tools) -> BoxFuture<'static, Verdict> {
+        let means = self.means(tools);
+        Box::pin(async move {
+            match route::decide(&means, &offer.event).await {
+                Decision::Served(repository) => Verdict::Take { repository, ask: false },
+                Decision::NotServed if offer.ask => Verdict::Take { repository: None, ask: true },
+                Decision::NotServed => Verdict::NotServed,
+            }
+        })
+    }
+
+    fn work(&self, key: SessionKey, inbox: mpsc::Receiver<Told>, tools: Tools) -> BoxFuture<'static, ()> {
+        Box::pin(session::run(self.means(tools), key, inbox))
+    }
+
+    fn registered(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Some(panel) = &self.outside.panel else { return };
+            for repository in &self.config.repositories {
+                let new = NewRepository {
+                    name: repository.name.clone(),
+                    path: repository.repository_path.display().to_string(),
+                    remote: None,
+                    base_branch: repository.base_branch.clone(),
+                    linear_workspace_id: repository.linear_workspace_id.clone(),
+                };
+                if let Err(error) = panel.add_repository(&new).await {
+                    warn!("the panel does not know {} yet: {error}", repository.name);
+                }
+            }
+        })
+    }
+}

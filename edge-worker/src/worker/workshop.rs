@@ -1,0 +1,64 @@
+//! The work behind the stream: what takes a session's events and says when each is done.
+//!
+//! [`super::sessions`] is the one of `cyrus start`. Another may stand in its place, so that stream, journal, acks
+//! and leases can be tried without agents, Linear or git. A workshop never talks to the proxy.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use shared::id::{Seq, SessionKey};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::leases::Leases;
+use super::linear_budget::LinearUse;
+use crate::journal::Journal;
+use crate::journal::event::Taken;
+use crate::session::Told;
+
+/// Whether an offer is for this worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is, for the repository of this name, if one is chosen already.
+    Take {
+        /// Its name in the configuration.
+        repository: Option<String>,
+        /// The person is asked which repository is meant.
+        ask: bool,
+    },
+    /// It is not, and never will be.
+    NotServed,
+    /// That cannot be told now; the offer is left to run out.
+    Unknown,
+}
+
+/// Does the work.
+pub trait Workshop: Send + Sync + 'static {
+    /// Whether an offer is for this worker. Asked before it is accepted, so it must be quick and post nothing.
+    fn weigh(&self, offer: Taken, tools: Tools) -> BoxFuture<'static, Verdict>;
+
+    /// One session key's task, from its first event until its inbox is closed and empty, its lease is lost, or the
+    /// worker ends. Each key has one task at a time.
+    fn work(&self, key: SessionKey, inbox: mpsc::Receiver<Told>, tools: Tools) -> BoxFuture<'static, ()>;
+
+    /// The worker is registered.
+    fn registered(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What all tasks work with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where each event is marked as done before that is said.
+    pub journal: Journal,
+    /// When effects may happen.
+    pub leases: Leases,
+    /// What may be spent of Linear's budget.
+    pub linear_use: LinearUse,
+    /// One permit a run.
+    pub slots: Arc<Semaphore>,
+    /// Says which events are done.
+    pub done: mpsc::UnboundedSender<Vec<Seq>>,
+    /// Turns true when the worker is to end; what is open then goes on at the next start.
+    pub ending: watch::Receiver<bool>,
+}

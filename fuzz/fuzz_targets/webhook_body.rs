@@ -1,0 +1,5 @@
+//! Fuzzes [`cyrus_fuzz::wire::webhook_body`]; what must hold is said there.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cyrus_fuzz::wire::webhook_body(bytes));

@@ -1,0 +1,144 @@
+//! An event on its way into a hub: what the rules and the tables need to know of it, then its text as it is.
+//!
+//! The hub stores and streams the text without reading it; so a webhook is parsed once, by whoever received it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, EventBody};
+use crate::id::{AgentSessionId, DeliveryId, EventId, LinearWorkspaceId, SessionKey};
+use crate::problem::{Problem, ProblemCode};
+
+use super::fleet::Wants;
+use super::ledger::Sort;
+
+/// The longest title that is kept for lists, in characters.
+const MAX_TITLE: usize = 120;
+
+/// What is known of an event without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Arrived {
+    /// The event's own id.
+    pub id: EventId,
+    /// The sender's id of the delivery.
+    pub delivery_id: DeliveryId,
+    /// The meaning, by which a repeat under another delivery id is known.
+    pub meaning: String,
+    /// What orders and leases it.
+    pub session_key: SessionKey,
+    /// The agent session.
+    pub agent_session_id: AgentSessionId,
+    /// The workspace; empty: none of Linear's.
+    pub workspace_id: LinearWorkspaceId,
+    /// What sort of event it is to the rules.
+    pub sort: Sort,
+    /// What it wants of a worker.
+    #[serde(default)]
+    pub wants: Wants,
+    /// `session_created`, …
+    pub kind: String,
+    /// The issue's identifier and title, cut short.
+    pub title: Option<String>,
+}
+
+impl Arrived {
+    /// What is to be known of an event.
+    pub fn of(event: &Event, meaning: String) -> Self {
+        let session = event.body.agent_session();
+        let sort = match (&event.body, session.local) {
+            (EventBody::SessionStopped { .. }, false) => Sort::Stop,
+            (EventBody::SessionStopped { .. }, true) => Sort::LocalStop,
+            (EventBody::CheckRequested { .. }, _) | (_, true) => Sort::Local,
+            (_, false) => Sort::Work,
+        };
+        let issue = session.issue.as_ref().map(|issue| match &issue.identifier {
+            Some(identifier) => format!("{identifier} {}", issue.title),
+            None => issue.title.clone(),
+        });
+        let title = issue.or_else(|| match &event.body {
+            EventBody::RunRequested { prompt, .. } => Some(prompt.clone()),
+            EventBody::CheckRequested { executor, .. } => Some(format!("Check of {executor}")),
+            _ => None,
+        });
+        Self {
+            id: event.id,
+            delivery_id: event.delivery_id.clone(),
+            meaning,
+            session_key: event.body.session_key(),
+            agent_session_id: session.id.clone(),
+            workspace_id: event.workspace_id.clone(),
+            sort,
+            wants: Wants::of(event),
+            kind: event.body.kind().to_owned(),
+            title: title.map(|title| title.chars().take(MAX_TITLE).collect()),
+        }
+    }
+
+    /// Both as one text: what is known in the first line, the event in the second.
+    pub fn frame(&self, event: &str) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(self)?;
+        text.reserve(event.len() + 1);
+        text.push('\n');
+        text.push_str(event);
+        Ok(text)
+    }
+}
+
+/// The two parts of what [`Arrived::frame`] made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split<'a> {
+    /// What is known.
+    pub arrived: Arrived,
+    /// The event's text: one line of JSON.
+    pub event: &'a str,
+}
+
+impl<'a> Split<'a> {
+    /// Takes a framed event apart. JSON holds no raw line break, so the first one ends the first part.
+    pub fn of(text: &'a str) -> Result<Self, Problem> {
+        let wrong = |detail: String| Problem::new(ProblemCode::InvalidRequest, detail);
+        let (first, event) =
+            text.split_once('\n').ok_or_else(|| wrong("the event's own line is missing".to_owned()))?;
+        let arrived = serde_json::from_str(first).map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { arrived, event })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::AgentSession;
+    use crate::id::new_uuid;
+    use crate::time::Timestamp;
+
+    #[test]
+    fn an_event_comes_out_as_it_went_in_even_with_line_breaks_in_its_texts() {
+        let now = Timestamp::from_millis(1_795_342_525_781);
+        let event = Event {
+            id: EventId::from_uuid(new_uuid(now, [1; 10])),
+            delivery_id: DeliveryId::from("d"),
+            received_at: now,
+            workspace_id: LinearWorkspaceId::from("w"),
+            body: EventBody::RunRequested {
+                agent_session: AgentSession {
+                    id: AgentSessionId::from("ses_1"),
+                    url: None,
+                    issue: None,
+                    comment: None,
+                    creator_name: None,
+                    local: true,
+                },
+                prompt: "first\nsecond \u{1f980}\u{0}".into(),
+                repository: Some("App".into()),
+            },
+        };
+        let text = serde_json::to_string(&event).unwrap();
+        let arrived = Arrived::of(&event, "m\n".into());
+        assert_eq!((arrived.sort, arrived.wants.repository.as_deref()), (Sort::Local, Some("app")));
+        let framed = arrived.frame(&text).unwrap();
+        assert_eq!(Split::of(&framed).unwrap(), Split { arrived, event: &text });
+        for nasty in ["", "\n", "{}\n{}", "no line"] {
+            assert!(Split::of(nasty).is_err(), "{nasty:?}");
+        }
+    }
+}
