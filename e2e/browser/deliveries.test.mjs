@@ -114,6 +114,7 @@ test("a dead letter is found by its filter and replayed from the page", async ()
   assert.equal(await page.locator("tbody .row-link").count(), 1, "the filter lets others in");
   await row(page, "Nobody can do it").getByRole("button").click();
   await page.getByText("the disk is full").waitFor();
+  await page.locator(".tile", { hasText: "Dead letters" }).locator(".tile-value", { hasText: /^1$/ }).waitFor({ timeout: SOON });
   await keep(page, "delivery-dead");
   await page.getByRole("button", { name: "Replay" }).focus();
   await page.keyboard.press("Enter");

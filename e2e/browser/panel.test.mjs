@@ -166,6 +166,31 @@ test("an open page goes on by itself when workerd dies under it", async () => {
   await page.close();
 });
 
+test("a person tells the agent something and stops the session from its page", async () => {
+  const steps = [
+    { text: "I begin.", tools: [{ name: "Bash", input: { command: "echo one > three.txt", description: "Begin" } }] },
+    { text: "This comes too late.", delay_ms: 60_000 },
+  ];
+  const { agentSession } = await system.delegate({ identifier: "STEER-1", title: "Steer it", description: `<<SCRIPT ${JSON.stringify(steps)} SCRIPT>>` });
+  const session = await system.sessionOf(agentSession);
+  const { page, seen } = await watched(signedIn);
+  await page.goto(`${system.up.panel_url}/sessions/${session.id}`);
+  await page.getByText("I begin.").first().waitFor({ timeout: 30_000 });
+  await page.getByLabel("Tell the agent").fill("Mind the tests.");
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").filter({ hasText: /Told the agent/ }).waitFor({ timeout: SOON });
+  assert.equal(await page.getByLabel("Tell the agent").inputValue(), "", "the field still holds what was sent");
+  const { items } = await system.get(`/api/deliveries?sessionKey=${encodeURIComponent(session.sessionKey)}`);
+  assert.deepEqual(items.map((item) => item.kind).sort(), ["session_created", "session_prompted"]);
+
+  await page.getByRole("button", { name: "Stop the session" }).click();
+  await page.locator('.session-head [data-status="stopped"]').waitFor({ timeout: 30_000 });
+  await page.getByRole("button", { name: "Stop the session" }).waitFor({ state: "detached", timeout: SOON });
+  assert.equal(await page.getByText("This comes too late.").count(), 0);
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
 test("a session that is not there and a path that leads nowhere say so", async () => {
   const { page } = await watched(signedIn);
   for (const path of ["/sessions/ses_01jd0000000000000000000000", "/sessions/nonsense", "/nowhere"]) {

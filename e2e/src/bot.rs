@@ -26,6 +26,8 @@ pub enum Manner {
 #[derive(Default)]
 struct Seen {
     offers: Vec<(Offer, Instant)>,
+    /// Those whose ack the hub took.
+    taken: Vec<Offer>,
     hellos: Vec<Value>,
     revoked: Vec<Value>,
     /// Words of the hub other than `ok`.
@@ -77,6 +79,12 @@ impl Bot {
     /// Everything that it was offered, in order.
     pub fn offers(&self) -> Vec<Offer> {
         lock(&self.seen).offers.iter().map(|(offer, _)| offer.clone()).collect()
+    }
+
+    /// What it was offered and the hub took its ack of, in order. An offer whose stream ended before its ack came is not
+    /// among them: it was offered again.
+    pub fn taken(&self) -> Vec<Offer> {
+        lock(&self.seen).taken.clone()
     }
 
     /// What it was offered of one session, in order, with the moments.
@@ -187,13 +195,13 @@ async fn ack(
         let mut seen = lock(&seen);
         for (at, offer) in offers.drain(..).enumerate() {
             match answers[at].as_str().unwrap_or_default() {
-                "ok" if manner == Manner::Accept => {
-                    let lease = (offer.session_key, offer.token);
-                    if !seen.held.contains(&lease) {
+                "ok" => {
+                    let lease = (offer.session_key.clone(), offer.token);
+                    if manner == Manner::Accept && !seen.held.contains(&lease) {
                         seen.held.push(lease);
                     }
+                    seen.taken.push(offer);
                 }
-                "ok" => {}
                 word => seen.refused.push((offer.seq, word.to_owned())),
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Its stream is in [`crate::raw_stream`]; one that behaves well by itself is in [`crate::bot`].
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -25,6 +27,8 @@ pub struct RawWorker {
     pub key: String,
     /// As the hub gave it.
     pub id: String,
+    /// As it said last; its clones say the same.
+    slots: Arc<AtomicU64>,
 }
 
 /// A registration that a hub takes.
@@ -70,6 +74,7 @@ impl RawWorker {
             panel: system.up.panel_url.clone(),
             key: key.to_owned(),
             id: String::new(),
+            slots: Arc::default(),
         };
         worker.id = worker.say(over).await?;
         Ok(worker)
@@ -89,6 +94,7 @@ impl RawWorker {
         for (name, value) in over.as_object().into_iter().flatten() {
             said[name.as_str()] = value.clone();
         }
+        self.slots.store(said["slots"].as_u64().unwrap_or_default(), Ordering::Relaxed);
         let answer = self.post("/v1/workers", &said).await?;
         ensure!(answer.status == 200, "registration: {answer:?}");
         Ok(answer.body["workerId"].as_str().context("no workerId")?.to_owned())
@@ -142,7 +148,8 @@ impl RawWorker {
     pub async fn heartbeat(&self, leases: &[(String, u64)]) -> Result<Value> {
         let claims: Vec<Value> =
             leases.iter().map(|(key, token)| json!({"sessionKey": key, "token": token})).collect();
-        let said = json!({"leases": claims, "slots": 8, "used": claims.len()});
+        let slots = self.slots.load(Ordering::Relaxed);
+        let said = json!({"leases": claims, "slots": slots, "used": claims.len()});
         let answer = self.post("/v1/heartbeats", &said).await?;
         ensure!(answer.status == 200, "heartbeat: {answer:?}");
         Ok(answer.body)

@@ -162,7 +162,9 @@ impl Config {
             None => file.slots,
         };
         let transport = match variable("CYRUS_TRANSPORT") {
-            Some(text) => text.parse().map_err(|()| ConfigError::NotATransport { given: shortened(&text) })?,
+            Some(text) => {
+                text.parse().map_err(|()| ConfigError::NotATransport { given: shortened(&text) })?
+            }
             None => file.transport.unwrap_or_default(),
         };
         Ok(Self {

@@ -110,7 +110,8 @@ pub async fn answer(
     if status < 400 {
         return Err(HttpError::NotOurs { status });
     }
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let after =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let after = after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_AFTER));
     let body = read(response, MAX_PROBLEM).await?;
     let problem = serde_json::from_slice::<Problem>(&body).map_err(|_| HttpError::NotOurs { status })?;

@@ -2,6 +2,8 @@
 //!
 //! What must hold of the bytes is said in `fuzz/src/client.rs`, which is included here.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what does not hold")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -56,6 +56,8 @@ pub struct Hub {
     ready: Cell<bool>,
     /// The workers, between calls of the rules.
     fleet: RefCell<Option<Fleet>>,
+    /// See [`ledger::Tables::floor`]; read once per life of the object.
+    floor: Cell<Option<shared::id::FencingToken>>,
     /// The text of the event that is being stored.
     fresh: Cell<Option<(Seq, String)>>,
     /// When the alarm will ring, as far as this life of the object knows. In ms.
@@ -91,6 +93,7 @@ impl DurableObject for Hub {
             broken,
             ready: Cell::new(false),
             fleet: RefCell::new(None),
+            floor: Cell::new(None),
             fresh: Cell::new(None),
             alarm_at: Cell::new(None),
             rate: Cell::new((0, 0)),

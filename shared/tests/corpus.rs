@@ -2,6 +2,8 @@
 //!
 //! What must hold is said in `fuzz/src/wire.rs`, which is included here; this file only feeds it.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says by a panic what does not hold")]
+
 #[path = "../../fuzz/src/wire.rs"]
 mod wire;
 

@@ -65,6 +65,22 @@ pub async fn read_text(request: &mut Request, limit: usize) -> Answer<String> {
     Ok(text)
 }
 
+/// What is wrong with a body, without repeating what was sent: the parser quotes values and unknown words.
+fn told(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 300;
+    let text = error.to_string();
+    let mut parts = text.split('"');
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    if parts.next().is_some() {
+        told.push('…');
+        told.push_str(text.rsplit('"').next().unwrap_or_default());
+    }
+    if told.chars().count() > LONGEST {
+        told = format!("wrong shape at line {} column {}", error.line(), error.column());
+    }
+    told
+}
+
 /// Reads a JSON body of at most `limit` bytes.
 pub async fn read_json<T: DeserializeOwned>(request: &mut Request, limit: usize) -> Answer<T> {
     let bytes = read_capped(request, limit).await?;
@@ -72,5 +88,5 @@ pub async fn read_json<T: DeserializeOwned>(request: &mut Request, limit: usize)
         return Err(Problem::new(ProblemCode::TooDeep, "the body may nest at most 64 levels").into());
     }
     serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::from(Problem::new(ProblemCode::InvalidRequest, error.to_string())))
+        .map_err(|error| Failure::from(Problem::new(ProblemCode::InvalidRequest, told(&error))))
 }

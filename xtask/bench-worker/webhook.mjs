@@ -37,7 +37,6 @@ async function take(request, env) {
   }
   if (stored.refused) throw new Refusal(...stored.refused);
   const status = stored.duplicate ? "duplicate" : "stored";
-  log("webhook.taken", { status });
   return reply({ status });
 }
 

@@ -140,7 +140,7 @@ fn summary(reports: &[Report], seed: u64) -> String {
 }
 
 /// The Workers, faulty or not, and `cyrus-chaos-edge`.
-pub fn build(fault: Option<Fault>, progress: &Progress) -> Result<(Parts, PathBuf)> {
+fn build(fault: Option<Fault>, progress: &Progress) -> Result<(Parts, PathBuf)> {
     let mut parts = Parts::build(false, progress)?;
     let given = std::env::var_os(EDGE).map(PathBuf::from);
     let prebuilt = std::env::var_os(PREBUILT).is_some();
@@ -165,6 +165,14 @@ pub fn build(fault: Option<Fault>, progress: &Progress) -> Result<(Parts, PathBu
         }
     }
     Ok((parts, edge))
+}
+
+/// Everything that any of its forms needs.
+pub fn build_all(progress: &Progress) -> Result<()> {
+    for fault in Fault::value_variants() {
+        build(Some(*fault), progress)?;
+    }
+    Ok(())
 }
 
 fn fresh_seed() -> u64 {

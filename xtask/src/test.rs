@@ -55,6 +55,9 @@ pub fn areas(wanted: &[Area]) -> Result<Tally> {
     let mut building = Duration::ZERO;
     if areas.iter().any(|area| area.needs_a_system()) {
         Parts::build(true, &progress)?;
+        if areas.iter().any(|area| area.needs_chaos()) {
+            crate::chaos::build_all(&progress)?;
+        }
         env.push((PREBUILT, "1".into()));
         building = begun.elapsed();
     }

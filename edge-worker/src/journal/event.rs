@@ -178,13 +178,17 @@ impl Journal {
         .await
     }
 
-    /// Of these events, the ones that are not in the journal.
+    /// Of these events, the ones that are not in the journal, or were given up here.
     pub async fn missing(&self, seqs: Vec<Seq>) -> Result<Vec<Seq>, JournalError> {
         self.write(move |db| {
             let mut missing = Vec::new();
             for seq in seqs {
                 let known: Option<u64> = db
-                    .query_row("SELECT seq FROM events WHERE seq = ?1", [seq.0], |row| row.get(0))
+                    .query_row(
+                        "SELECT seq FROM events WHERE seq = ?1 AND state <> 'given_up'",
+                        [seq.0],
+                        |row| row.get(0),
+                    )
                     .optional()?;
                 if known.is_none() {
                     missing.push(seq);

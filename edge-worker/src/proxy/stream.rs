@@ -239,9 +239,11 @@ pub fn is_refusal(error: &HttpError) -> bool {
 /// What mends it when the proxy refuses this build's protocol.
 pub fn protocol_refusal(error: &HttpError) -> Option<String> {
     match error {
-        HttpError::Refused(problem) if problem.is(ProblemCode::ProtocolUnsupported) => {
-            Some(format!("the proxy does not speak with cyrus {}: {}", env!("CARGO_PKG_VERSION"), problem.detail))
-        }
+        HttpError::Refused(problem) if problem.is(ProblemCode::ProtocolUnsupported) => Some(format!(
+            "the proxy does not speak with cyrus {}: {}",
+            env!("CARGO_PKG_VERSION"),
+            problem.detail
+        )),
         _ => None,
     }
 }

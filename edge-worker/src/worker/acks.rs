@@ -193,7 +193,7 @@ impl Pump {
                 (AckState::Accepted, AckAnswer::Ok) => self.leases.accepted(asked, ack.seq, ack.token),
                 (AckState::Accepted | AckState::Done, AckAnswer::Stale) => {
                     // The worker that listens is gone only when all of it is.
-                    let _ = self.news.send(News::Moved { seq: ack.seq, token: ack.token });
+                    let _ = self.news.send(News::Moved { seq: ack.seq, token: ack.token, asked });
                 }
                 _ => {}
             }

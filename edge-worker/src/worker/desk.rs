@@ -106,7 +106,15 @@ impl Desk {
                 }
             }
             StreamLine::Event {
-                seq, session_key, token, takeover, ask, first_thought, linear_slice, event, ..
+                seq,
+                session_key,
+                token,
+                takeover,
+                ask,
+                first_thought,
+                linear_slice,
+                event,
+                ..
             } => {
                 if linear_slice.is_some() {
                     self.tools.linear_use.grant(linear_slice);
@@ -124,7 +132,9 @@ impl Desk {
                 };
                 self.offer(taken).await?;
             }
-            StreamLine::Revoked { session_key, token } => self.lose(&session_key, token).await?,
+            StreamLine::Revoked { session_key, token } => {
+                self.lose(&session_key, token, Duration::MAX).await?;
+            }
             StreamLine::Config { etag } => self.note_config(etag),
             StreamLine::Heartbeat | StreamLine::Reconnect | StreamLine::Replaced => {}
         }
@@ -255,7 +265,7 @@ impl Desk {
             && held != token
         {
             // It was away and came back: what runs under the older token ends first.
-            self.lose(&taken.session_key, held).await?;
+            self.lose(&taken.session_key, held, Duration::MAX).await?;
         }
         match self.tools.journal.take(taken.clone()).await? {
             // The hub has forgotten that, or did not take it under an older token.
@@ -282,9 +292,14 @@ impl Desk {
         self.crew.tell(&key, Told::Event(Box::new(taken))).await;
     }
 
-    /// The lease is not ours any more: its run stops, and its events are given up here.
-    async fn lose(&mut self, key: &SessionKey, token: FencingToken) -> Result<(), JournalError> {
-        let Some(open) = self.tools.leases.lose(key, token) else { return Ok(()) };
+    /// The lease was not ours any more at that time: its run stops, and its events are given up here.
+    async fn lose(
+        &mut self,
+        key: &SessionKey,
+        token: FencingToken,
+        as_of: Duration,
+    ) -> Result<(), JournalError> {
+        let Some(open) = self.tools.leases.lose_as_of(key, token, as_of) else { return Ok(()) };
         warn!(session_key = %key, "the lease is lost: its run stops and nothing more is posted");
         self.tools.journal.give_up(open).await?;
         self.crew.dismiss(key, Some(Told::LeaseLost)).await;
@@ -294,9 +309,9 @@ impl Desk {
     /// Acts on what heartbeat and acks found out.
     pub async fn act_on(&mut self, news: News) -> Result<(), JournalError> {
         match news {
-            News::Lost(claim) => self.lose(&claim.session_key, claim.token).await,
-            News::Moved { seq, token } => match self.tools.leases.of_event(seq) {
-                Some(claim) if claim.token == token => self.lose(&claim.session_key, token).await,
+            News::Lost { claim, asked } => self.lose(&claim.session_key, claim.token, asked).await,
+            News::Moved { seq, token, asked } => match self.tools.leases.of_event(seq) {
+                Some(claim) if claim.token == token => self.lose(&claim.session_key, token, asked).await,
                 _ => {
                     // Done here already; what else is open under that lease, the next heartbeat tells.
                     self.tools.leases.want();

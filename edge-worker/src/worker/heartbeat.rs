@@ -46,8 +46,8 @@ impl Pulse {
                 continue;
             }
             match self.tell(claims).await {
-                Some(answer) => {
-                    let lost = answer.lost.into_iter().map(News::Lost);
+                Some((asked, answer)) => {
+                    let lost = answer.lost.into_iter().map(|claim| News::Lost { claim, asked });
                     for found in lost.chain(answer.config_etag.map(News::Config)) {
                         if news.send(found).is_err() {
                             return;
@@ -60,8 +60,8 @@ impl Pulse {
         }
     }
 
-    /// One heartbeat; `None`: it was not answered.
-    async fn tell(&self, claims: Vec<LeaseClaim>) -> Option<HeartbeatAnswer> {
+    /// One heartbeat: when it was sent, and its answer; `None`: there was none.
+    async fn tell(&self, claims: Vec<LeaseClaim>) -> Option<(Duration, HeartbeatAnswer)> {
         let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
         let linear_used = self.linear_use.take_used();
         let used = self.slots.saturating_sub(free);
@@ -72,7 +72,7 @@ impl Pulse {
                 let exclusive = Duration::from_millis(answer.exclusive_ms);
                 self.leases.answered(asked, &heartbeat.leases, &answer.lost, exclusive);
                 self.linear_use.grant(answer.linear_slice);
-                Some(answer)
+                Some((asked, answer))
             }
             Err(error) => {
                 self.linear_use.give_back(linear_used);

@@ -61,12 +61,14 @@ struct Lease {
     token: FencingToken,
     open: BTreeSet<Seq>,
     until: Option<Duration>,
+    /// When an event was offered under it last.
+    offered: Duration,
     lost: bool,
 }
 
 impl Lease {
-    fn new(token: FencingToken) -> Self {
-        Self { token, open: BTreeSet::new(), until: None, lost: false }
+    fn new(token: FencingToken, offered: Duration) -> Self {
+        Self { token, open: BTreeSet::new(), until: None, offered, lost: false }
     }
 
     fn confirm(&mut self, asked: Duration, exclusive: Duration) {
@@ -84,7 +86,12 @@ impl Default for Leases {
 impl Leases {
     /// No leases yet, by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, book: Arc::default(), changed: Arc::new(watch::Sender::new(())), wanted: Arc::default() }
+        Self {
+            clock,
+            book: Arc::default(),
+            changed: Arc::new(watch::Sender::new(())),
+            wanted: Arc::default(),
+        }
     }
 
     /// Now, by the clock that confirmations are counted on: to be taken before a question is sent.
@@ -127,12 +134,14 @@ impl Leases {
 
     /// An event under a lease is open here. That alone confirms nothing.
     pub fn holds(&self, key: &SessionKey, token: FencingToken, seq: Seq) {
+        let now = self.now();
         self.write(|book| {
-            let lease = book.by_key.entry(key.clone()).or_insert_with(|| Lease::new(token));
+            let lease = book.by_key.entry(key.clone()).or_insert_with(|| Lease::new(token, now));
             if lease.token != token || lease.lost {
-                *lease = Lease::new(token);
+                *lease = Lease::new(token, now);
             }
             lease.open.insert(seq);
+            lease.offered = now;
         });
     }
 
@@ -159,7 +168,8 @@ impl Leases {
     pub fn accepted(&self, asked: Duration, seq: Seq, token: FencingToken) {
         self.write(|book| {
             let exclusive = book.exclusive;
-            let of_event = |lease: &&mut Lease| lease.token == token && lease.open.contains(&seq) && !lease.lost;
+            let of_event =
+                |lease: &&mut Lease| lease.token == token && lease.open.contains(&seq) && !lease.lost;
             for lease in book.by_key.values_mut().filter(of_event) {
                 lease.confirm(asked, exclusive);
             }
@@ -202,13 +212,23 @@ impl Leases {
     /// The lease is gone: the events that were open under it. `None`: this worker does not hold it under that token
     /// (any more).
     pub fn lose(&self, key: &SessionKey, token: FencingToken) -> Option<Vec<Seq>> {
-        self.write(|book| match book.by_key.get_mut(key) {
-            Some(lease) if lease.token == token && !lease.lost => {
-                lease.lost = true;
-                Some(std::mem::take(&mut lease.open).into_iter().collect())
-            }
-            _ => None,
-        })
+        self.lose_as_of(key, token, Duration::MAX)
+    }
+
+    /// The lease was gone when a question was answered that was sent at `asked`. If an event was offered under the
+    /// same token since then, the hub may have given the lease anew: then it is only in doubt (`None`), and the next
+    /// answer tells.
+    pub fn lose_as_of(&self, key: &SessionKey, token: FencingToken, asked: Duration) -> Option<Vec<Seq>> {
+        let lost = self.write(|book| {
+            let lease = book.by_key.get_mut(key).filter(|lease| lease.token == token && !lease.lost)?;
+            lease.until = None;
+            lease.lost = lease.offered <= asked;
+            lease.lost.then(|| std::mem::take(&mut lease.open).into_iter().collect())
+        });
+        if lost.is_none() {
+            self.want();
+        }
+        lost
     }
 
     /// The token under which events of a key are open here.

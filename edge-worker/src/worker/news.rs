@@ -1,5 +1,7 @@
 //! What heartbeat and acks find out and the worker has to act on.
 
+use std::time::Duration;
+
 use shared::id::{FencingToken, Seq};
 use shared::worker::LeaseClaim;
 
@@ -7,13 +9,20 @@ use shared::worker::LeaseClaim;
 #[derive(Debug)]
 pub enum News {
     /// A lease is not this worker's any more.
-    Lost(LeaseClaim),
+    Lost {
+        /// Which.
+        claim: LeaseClaim,
+        /// When the question was sent, by the clock of [`super::leases::Leases`].
+        asked: Duration,
+    },
     /// The hub does not take this event's acks: its session has moved.
     Moved {
         /// The event.
         seq: Seq,
         /// The token that is void.
         token: FencingToken,
+        /// When the ack was sent.
+        asked: Duration,
     },
     /// The configuration's version in the panel.
     Config(String),

@@ -77,7 +77,16 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let transport = config.transport;
     let workshop =
         Sessions { config: Arc::new(config), outside, executor: Arc::new(executor), executor_version };
-    Ok(Station { journal, proxy, registration, transport, clock, leases, linear_use, workshop: Arc::new(workshop) })
+    Ok(Station {
+        journal,
+        proxy,
+        registration,
+        transport,
+        clock,
+        leases,
+        linear_use,
+        workshop: Arc::new(workshop),
+    })
 }
 
 impl Sessions {

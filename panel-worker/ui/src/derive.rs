@@ -21,7 +21,7 @@ pub fn when(
 }
 
 fn shown(holds: Memo<bool>, part: Box<dyn Fn() -> AnyView + Send + Sync>) -> AnyView {
-    view! { {move || holds.get().then(|| part())} }.into_any()
+    view! { {move || holds.get().then(&part)} }.into_any()
 }
 
 /// Runs now, and again when what it reads changes.

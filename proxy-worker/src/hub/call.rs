@@ -7,7 +7,7 @@ use serde::Deserialize;
 use shared::hub::fleet::{Fleet, Worker};
 use shared::hub::ledger::Item;
 use shared::hub::rules::{Deed, Rules};
-use shared::id::WorkerId;
+use shared::id::{FencingToken, WorkerId};
 use shared::stream::StreamLine;
 use shared::time::Timestamp;
 use worker_shell::failure::Answer;
@@ -18,8 +18,17 @@ use super::stream::to_text;
 use super::{Hub, row};
 
 impl Hub {
-    pub(super) fn tables(&self, now: Timestamp) -> Tables {
-        Tables { sql: self.sql(), now }
+    pub(super) fn tables(&self, now: Timestamp) -> Answer<Tables> {
+        let floor = match self.floor.get() {
+            Some(floor) => floor,
+            None => {
+                let sql = self.sql();
+                let rows = sql.texts("SELECT value AS row FROM meta WHERE name = 'token_floor'", vec![])?;
+                FencingToken(rows.first().and_then(|text| text.parse().ok()).unwrap_or(0))
+            }
+        };
+        self.floor.set(Some(floor));
+        Ok(Tables { sql: self.sql(), now, floor })
     }
 
     /// Looks at the fleet.
@@ -44,7 +53,7 @@ impl Hub {
         let mut fleet = self.fleet.take().map_or_else(|| self.load_fleet(), Ok)?;
         // Until the transaction holds, the tables alone are right: a failure leaves `None` behind.
         let (value, deeds, wake) = sql::transaction(&self.state, || {
-            let mut rules = Rules::new(self.tables(now), &mut fleet, &self.settings, now);
+            let mut rules = Rules::new(self.tables(now)?, &mut fleet, &self.settings, now);
             rules.fencing = !cfg!(feature = "chaos-no-fencing");
             let value = work(&mut rules)?;
             let (deeds, wake) = (std::mem::take(&mut rules.deeds), rules.wake);
@@ -153,6 +162,6 @@ impl Hub {
                 teams: lower(&teams)?,
             });
         }
-        Ok(Fleet { workers, cursor: shared::id::Seq(0) })
+        Ok(Fleet { workers, cursor: shared::id::Seq(0), crowded: None })
     }
 }

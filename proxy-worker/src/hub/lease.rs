@@ -39,7 +39,7 @@ impl Hub {
     /// `POST /leases/check`: the panel asks before it lets a worker write.
     pub(super) async fn check_lease(&self, mut request: Request) -> Answer<Response> {
         let check: LeaseCheck = body::read_json(&mut request, 64 * 1024).await?;
-        let newest = self.tables(clock::now()).session(&check.session_key)?.map(|session| session.newest);
+        let newest = self.tables(clock::now())?.session(&check.session_key)?.map(|session| session.newest);
         let current = newest == Some(check.token) || cfg!(feature = "chaos-no-fencing");
         reply::json(&LeaseVerdict { current })
     }

@@ -2,14 +2,15 @@
 
 use serde::Deserialize;
 use shared::hub::delivery::EventState;
+use shared::hub::fleet::Wants;
 use shared::hub::lease::Lease;
-use shared::hub::ledger::{Hold, Item, Ledger, Session, Waiting, Words};
+use shared::hub::ledger::{Front, Hold, Item, Ledger, Session, Words};
 use shared::id::{FencingToken, Seq, SessionKey, WorkerId};
 use shared::time::Timestamp;
 use worker_shell::failure::{Answer, Failure};
 use worker_shell::sql::{self, Sql, Value};
 
-use super::row::{COLUMNS, hold_word, instant, read};
+use super::row::{COLUMNS, ROOM, hold_word, instant, read};
 
 /// The tables.
 pub struct Tables {
@@ -17,6 +18,8 @@ pub struct Tables {
     pub sql: Sql,
     /// The clock of this call.
     pub now: Timestamp,
+    /// Tokens of sessions that were forgotten are none above this, so that a new one of any session is above them.
+    pub floor: FencingToken,
 }
 
 const SESSION: &str = "json_array(session_key, newest, sticky, holder, renewed_at, stop, unclaimed) AS row";
@@ -40,15 +43,13 @@ impl Tables {
         rows.iter().map(|row| read(row)).collect()
     }
 
-    fn first(&self, condition: &str, values: Vec<Value>) -> Answer<Option<Item>> {
+    fn one(&self, condition: &str, values: Vec<Value>) -> Answer<Option<Item>> {
         Ok(self.items(condition, values)?.into_iter().next())
     }
+}
 
-    /// Tokens of sessions that were forgotten are all below this, so that a new one of any session is above them.
-    fn floor(&self) -> Answer<u64> {
-        let floor = self.sql.texts("SELECT value AS row FROM meta WHERE name = 'token_floor'", vec![])?;
-        Ok(floor.first().and_then(|text| text.parse().ok()).unwrap_or(0))
-    }
+fn room_word(wants: &Wants) -> Answer<String> {
+    Ok(format!("{ROOM}{}", serde_json::to_string(wants)?))
 }
 
 fn key(key: &SessionKey) -> Value {
@@ -63,10 +64,14 @@ impl Ledger for Tables {
     type Error = Failure;
 
     fn item(&self, seq: Seq) -> Answer<Option<Item>> {
-        self.first("seq = ?", vec![sql::int(seq.0)?])
+        self.one("seq = ?", vec![sql::int(seq.0)?])
     }
 
     fn put_item(&mut self, item: &Item) -> Answer<()> {
+        let hold = match item.hold {
+            Some(Hold::Room) => Some(room_word(&item.wants)?),
+            hold => hold.map(hold_word),
+        };
         let live = !matches!(item.state, EventState::Done | EventState::Cancelled);
         self.sql.run(
             "UPDATE events SET state = ?2, hold = ?3, attempts = ?4, token = ?5, worker_id = ?6, finished = ?7, takeover = ?8, ask = ?9,
@@ -75,7 +80,7 @@ impl Ledger for Tables {
             vec![
                 sql::int(item.seq.0)?,
                 item.state.as_str().into(),
-                item.hold.map(hold_word).into(),
+                hold.into(),
                 sql::int(u64::from(item.attempts))?,
                 sql::int(item.token.0)?,
                 item.worker.map(|worker| worker.to_string()).into(),
@@ -96,44 +101,24 @@ impl Ledger for Tables {
         )
     }
 
-    fn waiting(&self, of: &SessionKey) -> Answer<Waiting> {
+    fn front(&self, of: &SessionKey) -> Answer<Front> {
+        #[derive(Deserialize)]
+        struct Row(Option<Seq>, Option<Seq>, Option<Seq>, Option<Seq>, u8);
         let rows = self.sql.texts(
-            "SELECT json_array((SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'pending'),
-               (SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'offered')) AS row",
+            "SELECT json_array(pending, stop, offered, accepted, coalesce((SELECT finished FROM events WHERE seq = accepted), 0)) AS row FROM (SELECT
+               (SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'pending') AS pending,
+               (SELECT min(seq) FROM events INDEXED BY events_stops WHERE session_key = ?1 AND live = 1 AND sort >= 2 AND state = 'pending') AS stop,
+               (SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'offered') AS offered,
+               (SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'accepted') AS accepted)",
             vec![key(of)],
         )?;
-        let Some(row) = rows.first() else { return Ok(Waiting::default()) };
-        let (pending, offered): (Option<Seq>, Option<Seq>) = serde_json::from_str(row)?;
-        Ok(Waiting { pending, offered })
-    }
-
-    fn stop_waits(&self, of: &SessionKey) -> Answer<bool> {
-        let found = self.sql.texts(
-            "SELECT '1' AS row FROM events INDEXED BY events_stops WHERE session_key = ? AND live = 1 AND sort >= 2 AND state = 'pending' LIMIT 1",
-            vec![key(of)],
-        )?;
-        Ok(!found.is_empty())
-    }
-
-    fn any_taken(&self, of: &SessionKey) -> Answer<bool> {
-        let found = self.sql.texts(
-            "SELECT '1' AS row FROM events WHERE session_key = ? AND live = 1 AND state IN ('offered', 'accepted') LIMIT 1",
-            vec![key(of)],
-        )?;
-        Ok(!found.is_empty())
+        let Some(row) = rows.first() else { return Ok(Front::default()) };
+        let Row(pending, stop, offered, accepted, finished) = serde_json::from_str(row)?;
+        Ok(Front { pending, stop, offered, accepted, finished: finished != 0 })
     }
 
     fn open_of(&self, of: &SessionKey) -> Answer<Vec<Item>> {
         self.items("session_key = ? AND live = 1 AND state <> 'dead' ORDER BY seq", vec![key(of)])
-    }
-
-    fn taken_after(&self, of: &SessionKey, after: Seq) -> Answer<Option<Item>> {
-        self.first(
-            "seq = (SELECT min(seq) FROM (
-               SELECT min(seq) AS seq FROM events WHERE session_key = ?1 AND live = 1 AND state = 'offered' AND seq > ?2
-               UNION ALL SELECT min(seq) FROM events WHERE session_key = ?1 AND live = 1 AND state = 'accepted' AND seq > ?2))",
-            vec![key(of), sql::int(after.0)?],
-        )
     }
 
     fn ready(&self, now: Timestamp, after: Seq, limit: u32) -> Answer<Vec<Item>> {
@@ -169,6 +154,22 @@ impl Ledger for Tables {
         self.sql.run("UPDATE events SET hold = NULL, ready = 1 WHERE hold = ?", vec![hold_word(hold).into()])
     }
 
+    fn crowded(&self) -> Answer<Vec<Wants>> {
+        let words = self.sql.texts(
+            "SELECT DISTINCT hold AS row FROM events WHERE hold IS NOT NULL AND hold >= 'room:' AND hold < 'room;'",
+            vec![],
+        )?;
+        let wants = words.iter().filter_map(|word| word.strip_prefix(ROOM));
+        wants.map(|json| Ok(serde_json::from_str(json)?)).collect()
+    }
+
+    fn held_for_room(&self, wants: &Wants, limit: u32) -> Answer<Vec<Item>> {
+        self.items(
+            "hold = ? ORDER BY seq LIMIT ?",
+            vec![room_word(wants)?.into(), sql::int(u64::from(limit))?],
+        )
+    }
+
     fn held_for(&self) -> Answer<Vec<WorkerId>> {
         let holds = self.sql.texts(
             "SELECT DISTINCT hold AS row FROM events WHERE hold IS NOT NULL AND hold LIKE 'wrk%'",
@@ -183,7 +184,7 @@ impl Ledger for Tables {
             .texts(&format!("SELECT {SESSION} FROM sessions WHERE session_key = ?"), vec![key(of)])?;
         match rows.first() {
             Some(row) => Ok(Some(serde_json::from_str::<SessionRow>(row)?.session().1)),
-            None => Ok(Some(Session { newest: FencingToken(self.floor()?), ..Session::default() })),
+            None => Ok(Some(Session { newest: self.floor, ..Session::default() })),
         }
     }
 

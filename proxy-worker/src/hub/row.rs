@@ -100,11 +100,15 @@ pub fn sort_number(sort: Sort) -> i64 {
     }
 }
 
+/// Begins the word of what is held for room; what the event wants follows, so that the index leads to it.
+pub const ROOM: &str = "room:";
+
 /// The word in the column.
 pub fn hold_word(hold: Hold) -> String {
     match hold {
         Hold::Order => "order".to_owned(),
         Hold::Served => "served".to_owned(),
+        Hold::Room => ROOM.to_owned(),
         Hold::Worker(worker) => worker.to_string(),
     }
 }
@@ -114,6 +118,7 @@ pub fn hold_of(word: &str) -> Answer<Hold> {
     match word {
         "order" => Ok(Hold::Order),
         "served" => Ok(Hold::Served),
+        room if room.starts_with(ROOM) => Ok(Hold::Room),
         worker => worker
             .parse()
             .map(Hold::Worker)

@@ -73,7 +73,7 @@ const SECOND: &[&str] = &[
     "CREATE INDEX events_live ON events (state, seq) WHERE live = 1",
     "CREATE INDEX events_ready ON events (seq) WHERE ready = 1",
     "CREATE INDEX events_stops ON events (session_key) WHERE live = 1 AND sort >= 2",
-    "CREATE INDEX events_held ON events (hold) WHERE hold IS NOT NULL",
+    "CREATE INDEX events_held ON events (hold, seq) WHERE hold IS NOT NULL",
     "CREATE INDEX events_thought ON events (first_thought_due) WHERE first_thought_due IS NOT NULL",
     "CREATE INDEX events_ended ON events (done_at) WHERE done_at IS NOT NULL",
     "CREATE TABLE sessions (session_key TEXT PRIMARY KEY, newest INTEGER NOT NULL, sticky TEXT, holder TEXT, renewed_at INTEGER,

@@ -99,7 +99,7 @@ impl Hub {
             |ms: u64| sql::Value::Integer(i64::try_from(ms).unwrap_or(i64::MAX / 4).min(i64::MAX / 4));
         let group = RETENTION_GROUP_MS.min(i64::try_from(settings.retention_ms / 4).unwrap_or(0));
         let rows = self.sql().texts(
-            "SELECT json_array(min(due)) AS row FROM (
+            "SELECT json_array(CAST(min(due) AS INTEGER)) AS row FROM (
                SELECT min(offered_at) + ?1 AS due FROM events WHERE live = 1 AND state = 'offered'
                UNION ALL SELECT min(not_before) FROM events WHERE ready = 1 AND not_before > ?2
                UNION ALL SELECT min(first_thought_due) FROM events WHERE first_thought_due IS NOT NULL
@@ -112,6 +112,7 @@ impl Hub {
                 sql::Value::Integer(group),
             ],
         )?;
+        // A number that is bound comes to SQLite as a REAL, and so does a sum with it.
         let mut due = match rows.first() {
             Some(row) => serde_json::from_str::<(Option<i64>,)>(row)?.0,
             None => None,
@@ -121,7 +122,7 @@ impl Hub {
                 due = Some(due.map_or(at.as_millis(), |due| due.min(at.as_millis())));
             }
         };
-        let tables = self.tables(now);
+        let tables = self.tables(now)?;
         let (leased, held_for) = (tables.leased(None)?, tables.held_for()?);
         self.with_fleet(|fleet| {
             for (_, session) in leased {
@@ -149,6 +150,8 @@ impl Hub {
     fn forget_old(&self, now: Timestamp) -> Answer<bool> {
         let retention = i64::try_from(self.settings.retention_ms).unwrap_or(i64::MAX);
         let before = now.plus_millis(retention.saturating_neg());
+        // Sessions may be forgotten, and their tokens raise it.
+        self.floor.set(None);
         sql::transaction(&self.state, || {
             let sql = self.sql();
             let old = sql.texts(
@@ -160,7 +163,7 @@ impl Hub {
             }
             let list = format!("[{}]", old.join(","));
             for statement in [
-                "DELETE FROM chunks WHERE id / 64 IN (SELECT value FROM json_each(?))",
+                "DELETE FROM chunks WHERE id IN (SELECT c.id FROM json_each(?) j CROSS JOIN chunks c ON c.id >= j.value * 64 AND c.id < j.value * 64 + 64)",
                 "DELETE FROM rejections WHERE seq IN (SELECT value FROM json_each(?))",
                 "DELETE FROM events WHERE seq IN (SELECT value FROM json_each(?))",
             ] {

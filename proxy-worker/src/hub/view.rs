@@ -56,7 +56,7 @@ struct Row {
 impl Row {
     fn record(self) -> Answer<DeliveryRecord> {
         let waits = match (self.state, self.hold.as_deref().map(hold_of).transpose()?) {
-            (EventState::Pending, None) => Some(Wait::Room),
+            (EventState::Pending, None | Some(Hold::Room)) => Some(Wait::Room),
             (EventState::Pending, Some(Hold::Order)) => Some(Wait::Order),
             (EventState::Pending, Some(Hold::Worker(_))) => Some(Wait::Worker),
             (EventState::Pending, Some(Hold::Served)) => Some(Wait::Served),

@@ -95,7 +95,7 @@ impl Hub {
 
     /// `None`: there is no need any more.
     fn post(&self, seq: Seq, words: Words, now: Timestamp) -> Answer<Option<Post>> {
-        let tables = self.tables(now);
+        let tables = self.tables(now)?;
         let Some(item) = shared::hub::ledger::Ledger::item(&tables, seq)? else { return Ok(None) };
         let event: Event = serde_json::from_str(&row::body(&self.sql(), seq)?)?;
         let (step, content) = match words {
@@ -124,7 +124,8 @@ impl Hub {
     }
 
     fn first_thought(&self, item: &shared::hub::ledger::Item, now: Timestamp) -> Answer<String> {
-        let session = shared::hub::ledger::Ledger::session(&self.tables(now), &item.key)?.unwrap_or_default();
+        let session =
+            shared::hub::ledger::Ledger::session(&self.tables(now)?, &item.key)?.unwrap_or_default();
         self.with_fleet(|fleet| {
             let waited_for = session.lease.map(|lease| lease.worker).or(session.sticky);
             let away =

@@ -1,7 +1,7 @@
 //! Acks: what a worker says of its offers, taken only under the lease's own token (invariant D3).
 
 use crate::ack::{Ack, AckAnswer, AckState};
-use crate::id::{Seq, SessionKey, WorkerId};
+use crate::id::{SessionKey, WorkerId};
 
 use super::backoff::pause_ms;
 use super::delivery::{EventState, Happening};
@@ -38,7 +38,7 @@ impl<L: Ledger> Rules<'_, L> {
                     if !stands || session.stop {
                         return Ok(AckAnswer::Stale);
                     }
-                    self.bind(&item.key, session, worker, &item)?;
+                    self.bind(&item.key, session, worker, &item, true)?;
                 }
                 return Ok(AckAnswer::Ok);
             }
@@ -61,12 +61,12 @@ impl<L: Ledger> Rules<'_, L> {
         let key = item.key.clone();
         match ack.state {
             AckState::Accepted => {
-                self.bind(&key, session, worker, &item)?;
+                self.bind(&key, session, worker, &item, true)?;
                 self.advance(&mut item, Happening::Accept)?;
                 self.forgive(worker);
             }
             AckState::Done => {
-                self.bind(&key, session, worker, &item)?;
+                self.bind(&key, session, worker, &item, false)?;
                 self.forgive(worker);
                 self.finish(item)?;
             }
@@ -91,6 +91,7 @@ impl<L: Ledger> Rules<'_, L> {
         session: Session,
         worker: WorkerId,
         item: &Item,
+        renews: bool,
     ) -> Result<(), L::Error> {
         let lease = session.lease.or_else(|| {
             if let Some(holder) = self.fleet.get_mut(worker) {
@@ -99,15 +100,17 @@ impl<L: Ledger> Rules<'_, L> {
             Some(Lease { worker, token: item.token, renewed_at: self.now })
         });
         // An accepted ack that is taken confirms the lease, as a heartbeat does.
-        let lease = lease.map(|lease| Lease { renewed_at: lease.renewed_at.max(self.now), ..lease });
+        let lease = lease.map(|lease| {
+            let renewed_at = if renews { lease.renewed_at.max(self.now) } else { lease.renewed_at };
+            Lease { renewed_at, ..lease }
+        });
         let bound = Session { sticky: Some(worker), lease, ..session };
         if bound == session { Ok(()) } else { self.ledger.put_session(key, &bound) }
     }
 
     /// `done` counts in session order: one that comes early is kept until the events before it are done too.
     fn finish(&mut self, mut item: Item) -> Result<(), L::Error> {
-        let earlier = self.ledger.taken_after(&item.key, Seq(0))?;
-        if earlier.is_some_and(|earlier| earlier.seq < item.seq) {
+        if self.ledger.front(&item.key)?.taken().is_some_and(|earlier| earlier < item.seq) {
             item.finished = true;
             return self.advance(&mut item, Happening::Accept).map(drop);
         }
@@ -116,13 +119,14 @@ impl<L: Ledger> Rules<'_, L> {
 
     /// What was kept behind an event that is over now is done, as far as it goes.
     pub(super) fn cascade(&mut self, key: &SessionKey) -> Result<(), L::Error> {
-        while let Some(mut first) = self.ledger.taken_after(key, Seq(0))? {
-            if !first.finished || first.state != EventState::Accepted {
-                break;
-            }
+        loop {
+            let front = self.ledger.front(key)?;
+            let first = front.accepted.filter(|_| front.is_done());
+            let Some(mut first) = first.map(|first| self.ledger.item(first)).transpose()?.flatten() else {
+                return Ok(());
+            };
             self.advance(&mut first, Happening::Finish)?;
         }
-        Ok(())
     }
 
     fn retry(

@@ -16,6 +16,10 @@ impl<L: Ledger> Rules<'_, L> {
         if item.sort.is_stop() {
             return self.overtake(item);
         }
+        if !self.fleet.workers.iter().any(|worker| worker.connected) {
+            // Nobody is there: it waits in the queue, and its place in its session is looked at when somebody comes.
+            return Ok(());
+        }
         self.place(item).map(drop)
     }
 
@@ -50,7 +54,7 @@ impl<L: Ledger> Rules<'_, L> {
         let key = stop.key;
         if let Some(mut session) = self.ledger.session(&key)?
             && session.lease.is_some()
-            && !self.ledger.any_taken(&key)?
+            && self.ledger.front(&key)?.taken().is_none()
         {
             session.stop = true;
             // From here nothing renews it: it ends by its holder's word, or when it may move.

@@ -52,7 +52,8 @@ impl Worker {
 
     /// How many sessions it is busy with: the larger of what the hub counts and what it says.
     pub fn used(&self) -> u32 {
-        self.leases.max(self.reported)
+        // Without leases it sends no heartbeats, so what it said last is old.
+        if self.leases == 0 { 0 } else { self.leases.max(self.reported) }
     }
 
     /// Whether it has room for one more session.
@@ -101,6 +102,8 @@ pub struct Fleet {
     pub workers: Vec<Worker>,
     /// Where the next look at the queue begins, when the last one found nothing to do in the part it saw.
     pub cursor: Seq,
+    /// What the events want that wait for room at workers that are full while others have room; read at first use.
+    pub crowded: Option<Vec<Wants>>,
 }
 
 impl Fleet {
@@ -222,7 +225,9 @@ mod tests {
     fn a_worker_that_says_it_is_idle_is_still_as_busy_as_its_leases() {
         let lying = Worker { leases: 2, reported: 0, ..worker(&[], &[]) };
         assert!(!lying.has_room());
-        let honest = Worker { leases: 0, reported: 2, ..worker(&[], &[]) };
+        let honest = Worker { leases: 1, reported: 2, ..worker(&[], &[]) };
         assert!(!honest.has_room());
+        let done = Worker { leases: 0, reported: 2, ..worker(&[], &[]) };
+        assert!(done.has_room());
     }
 }

@@ -94,6 +94,8 @@ pub enum Hold {
     Worker(WorkerId),
     /// Nobody on line serves it.
     Served,
+    /// Those who serve it are full, and others have room.
+    Room,
 }
 
 /// A session key as the hub knows it.
@@ -111,13 +113,31 @@ pub struct Session {
     pub unclaimed: bool,
 }
 
-/// What a session waits with.
+/// A session's earliest event of each open state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its earliest pending event.
+pub struct Front {
+    /// Pending.
     pub pending: Option<Seq>,
-    /// Its offered event; there is never more than one.
+    /// Pending, and a stop.
+    pub stop: Option<Seq>,
+    /// Offered; there is never more than one.
     pub offered: Option<Seq>,
+    /// Accepted.
+    pub accepted: Option<Seq>,
+    /// That accepted one is finished already.
+    pub finished: bool,
+}
+
+impl Front {
+    /// The earliest event that is at a worker or on its way there.
+    pub fn taken(&self) -> Option<Seq> {
+        [self.offered, self.accepted].into_iter().flatten().min()
+    }
+
+    /// Whether the earliest event at a worker is finished: then it is done.
+    pub fn is_done(&self) -> bool {
+        self.finished && self.taken() == self.accepted
+    }
 }
 
 /// Words that the hub owes to Linear.
@@ -140,16 +160,10 @@ pub trait Ledger {
     fn item(&self, seq: Seq) -> Result<Option<Item>, Self::Error>;
     /// Writes what can change of an event.
     fn put_item(&mut self, item: &Item) -> Result<(), Self::Error>;
-    /// The session's earliest events that are pending and offered.
-    fn waiting(&self, key: &SessionKey) -> Result<Waiting, Self::Error>;
-    /// Whether a stop of the session is pending.
-    fn stop_waits(&self, key: &SessionKey) -> Result<bool, Self::Error>;
-    /// Whether an event of the session is offered or accepted.
-    fn any_taken(&self, key: &SessionKey) -> Result<bool, Self::Error>;
+    /// The session's earliest events of each open state.
+    fn front(&self, key: &SessionKey) -> Result<Front, Self::Error>;
     /// The session's events that are pending, offered or accepted, in order.
     fn open_of(&self, key: &SessionKey) -> Result<Vec<Item>, Self::Error>;
-    /// The earliest event of a session that is offered or accepted, after `after`.
-    fn taken_after(&self, key: &SessionKey, after: Seq) -> Result<Option<Item>, Self::Error>;
     /// Pending events that only wait for room and are due, in order, after `after`, at most `limit`.
     fn ready(&self, now: Timestamp, after: Seq, limit: u32) -> Result<Vec<Item>, Self::Error>;
     /// Events that a worker was offered and has not accepted, in order.
@@ -160,6 +174,10 @@ pub trait Ledger {
     fn thoughts_due(&self, now: Timestamp) -> Result<Vec<Item>, Self::Error>;
     /// Puts all events that wait for a worker, or for anybody who serves them, back into the queue.
     fn end_holds(&mut self, hold: Hold) -> Result<(), Self::Error>;
+    /// What the events want that are held for room.
+    fn crowded(&self) -> Result<Vec<Wants>, Self::Error>;
+    /// Events that want just this and are held for room, in order, at most `limit`.
+    fn held_for_room(&self, wants: &Wants, limit: u32) -> Result<Vec<Item>, Self::Error>;
     /// The workers that events wait for.
     fn held_for(&self) -> Result<Vec<WorkerId>, Self::Error>;
 

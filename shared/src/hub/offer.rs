@@ -9,20 +9,25 @@ use super::balance::choose;
 use super::delivery::{EventState, Happening};
 use super::fleet::{STRIKES, Worker};
 use super::lease::{Lease, Standing, next_token};
-use super::ledger::{Hold, Item, Ledger, Session};
+use super::ledger::{Front, Hold, Item, Ledger, Session};
 use super::rules::{Deed, Rules};
 
 impl<L: Ledger> Rules<'_, L> {
     /// Offers a pending event if it can be offered now. `false`: it waits.
     pub(super) fn place(&mut self, item: Item) -> Result<bool, L::Error> {
+        let front = self.ledger.front(&item.key)?;
+        self.place_behind(item, front)
+    }
+
+    /// The same for a caller that has just looked at the session.
+    pub(super) fn place_behind(&mut self, item: Item, front: Front) -> Result<bool, L::Error> {
         if item.state != EventState::Pending {
             return Ok(false);
         }
-        let waiting = self.ledger.waiting(&item.key)?;
         // A stop waits only for what is on its way: it goes before every other event.
-        let first = waiting.pending.filter(|first| *first < item.seq && !item.sort.is_stop());
-        let stops = !item.sort.is_stop() && self.ledger.stop_waits(&item.key)?;
-        if first.is_some() || stops || waiting.offered.is_some() {
+        let earlier = !item.sort.is_stop()
+            && (front.stop.is_some() || front.pending.is_some_and(|first| first < item.seq));
+        if earlier || front.offered.is_some() {
             return self.hold(item, Some(Hold::Order));
         }
         if item.not_before > self.now {
@@ -42,7 +47,7 @@ impl<L: Ledger> Rules<'_, L> {
             // Its holder was stopped without hearing of it, and may still act for a while: only itself may go on.
             Some(lease)
                 if self.worker(lease.worker).is_some_and(Worker::takes_new)
-                    && !self.ledger.rejections(item.seq)?.contains(&lease.worker) =>
+                    && !self.rejections(&item)?.contains(&lease.worker) =>
             {
                 let token = self.give(&item.key, session, lease.worker)?;
                 self.offer(item, lease.worker, token).map(|()| true)
@@ -53,10 +58,10 @@ impl<L: Ledger> Rules<'_, L> {
 
     /// A session with a lease: its holder gets the event, however full it is.
     fn place_under(&mut self, item: Item, session: Session, lease: Lease) -> Result<bool, L::Error> {
-        let rejected = !item.ask && self.ledger.rejections(item.seq)?.contains(&lease.worker);
+        let rejected = !item.ask && self.rejections(&item)?.contains(&lease.worker);
         let there = self.worker(lease.worker).is_some_and(|holder| holder.connected && !holder.revoked);
         if rejected {
-            if self.ledger.any_taken(&item.key)? {
+            if self.ledger.front(&item.key)?.taken().is_some() {
                 return self.hold(item, Some(Hold::Order));
             }
             let key = item.key.clone();
@@ -78,7 +83,7 @@ impl<L: Ledger> Rules<'_, L> {
             // Nobody holds the session any more: no worker has anything to end.
             return self.close_stopped(item).map(|()| false);
         }
-        let rejections = self.ledger.rejections(item.seq)?;
+        let rejections = self.rejections(&item)?;
         let sticky = session.sticky.filter(|id| !rejections.contains(id));
         if let Some(worker) = sticky.and_then(|id| self.worker(id))
             && !worker.connected
@@ -104,9 +109,24 @@ impl<L: Ledger> Rules<'_, L> {
                 self.offer(item, worker, token).map(|()| true)
             }
             // Somebody would take it and has no room, or nobody at all is on line: it waits in the queue.
-            None if serves || on_line.is_empty() => self.hold(item, None),
+            None if on_line.is_empty() => self.hold(item, None),
+            None if serves => {
+                let elsewhere = self.fleet.has_room().then_some(Hold::Room);
+                if elsewhere.is_some()
+                    && let Some(crowded) = &mut self.fleet.crowded
+                    && !crowded.contains(&item.wants)
+                {
+                    crowded.push(item.wants.clone());
+                }
+                self.hold(item, elsewhere)
+            }
             None => self.hold(item, Some(Hold::Served)),
         }
+    }
+
+    /// Who has rejected an event: nobody, while it was never offered.
+    fn rejections(&self, item: &Item) -> Result<Vec<WorkerId>, L::Error> {
+        if item.worker.is_none() { Ok(Vec::new()) } else { self.ledger.rejections(item.seq) }
     }
 
     /// Gives a lease under a new token, which voids every older one.
@@ -154,7 +174,7 @@ impl<L: Ledger> Rules<'_, L> {
         };
         let next = open.iter().find(|item| !last(item));
         let Some(wanted) = next.or(open.first()) else { return Ok(false) };
-        let rejections = self.ledger.rejections(wanted.seq)?;
+        let rejections = self.rejections(wanted)?;
         let others = self.fleet.workers.iter().filter(|worker| {
             worker.takes_new()
                 && worker.id != lease.worker
@@ -196,7 +216,7 @@ impl<L: Ledger> Rules<'_, L> {
             }
         }
         self.deeds.push(Deed::Revoke { worker: lease.worker, key: key.clone(), token: lease.token });
-        let first = self.ledger.waiting(key)?.pending;
+        let first = self.ledger.front(key)?.pending;
         let Some(mut next) = first.map(|first| self.ledger.item(first)).transpose()?.flatten() else {
             // All of them were at their last attempt.
             self.release(key, session)?;

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use super::delivery::{EventState, Happening, step};
 use super::fleet::{Fleet, Worker};
 use super::lease::{Standing, next_token};
-use super::ledger::{Hold, Item, Ledger, Session, Words};
+use super::ledger::{Front, Hold, Item, Ledger, Session, Words};
 
 /// What the shell does after the ledger's transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,39 +143,35 @@ impl<'a, L: Ledger> Rules<'a, L> {
     /// After anything of a session has changed: what was kept behind an earlier event is done as far as it goes, a lease
     /// under which nothing is open is ended, and what waits is offered.
     pub(super) fn settle(&mut self, key: &SessionKey) -> Result<(), L::Error> {
-        self.cascade(key)?;
-        let waiting = self.ledger.waiting(key)?;
-        if !self.ledger.any_taken(key)?
+        let mut front = self.ledger.front(key)?;
+        if front.is_done() {
+            self.cascade(key)?;
+            front = self.ledger.front(key)?;
+        }
+        if front.taken().is_none()
+            // The holder may still run what a waiting stop is to end: until it hears, or its lease lapses, it keeps it.
+            && front.stop.is_none()
             && let Some(session) = self.ledger.session(key)?
             && session.lease.is_some()
             && !session.stop
-            // The holder may still run what a waiting stop is to end: until it hears, or its lease lapses, it keeps it.
-            && (waiting.pending.is_none() || !self.ledger.stop_waits(key)?)
         {
             self.release(key, session)?;
         }
-        self.place_first(key)
+        self.place_front(front)
     }
 
-    /// Offers a session's earliest pending event, if none is offered already.
+    /// Offers a session's earliest pending event, if none is offered already. A stop goes before every other.
     pub(super) fn place_first(&mut self, key: &SessionKey) -> Result<(), L::Error> {
-        let waiting = self.ledger.waiting(key)?;
-        if waiting.offered.is_some() {
-            return Ok(());
-        }
-        if waiting.pending.is_some() && self.ledger.stop_waits(key)? {
-            let open = self.ledger.open_of(key)?;
-            if let Some(stop) =
-                open.into_iter().find(|item| item.state == EventState::Pending && item.sort.is_stop())
-            {
-                self.place(stop)?;
-            }
-            return Ok(());
-        }
-        if let Some(first) = waiting.pending
+        let front = self.ledger.front(key)?;
+        self.place_front(front)
+    }
+
+    fn place_front(&mut self, front: Front) -> Result<(), L::Error> {
+        if front.offered.is_none()
+            && let Some(first) = front.stop.or(front.pending)
             && let Some(item) = self.ledger.item(first)?
         {
-            self.place(item)?;
+            self.place_behind(item, front)?;
         }
         Ok(())
     }
@@ -226,8 +222,60 @@ impl<'a, L: Ledger> Rules<'a, L> {
         }
     }
 
-    /// Offers what waits for room, oldest first, while anybody has room.
+    /// Offers what waits for room: first what was held for a worker that has some now, then the queue, oldest first.
     pub fn fill(&mut self) -> Result<(), L::Error> {
+        if self.fleet.has_room() {
+            self.fill_crowded()?;
+        }
+        self.fill_queue()
+    }
+
+    fn fill_crowded(&mut self) -> Result<(), L::Error> {
+        const PAGE: u32 = 64;
+        let crowded = match self.fleet.crowded.take() {
+            Some(crowded) => crowded,
+            None => self.ledger.crowded()?,
+        };
+        // What is held again meanwhile is added to this list, not to the one that is gone through.
+        self.fleet.crowded = Some(Vec::new());
+        let mut kept = Vec::new();
+        for wants in crowded {
+            let room = |rules: &Self| {
+                rules
+                    .fleet
+                    .workers
+                    .iter()
+                    .any(|worker| worker.takes_new() && worker.has_room() && worker.serves(&wants))
+            };
+            let mut left = true;
+            while left && room(self) {
+                let page = self.ledger.held_for_room(&wants, PAGE)?;
+                left = page.len() as u32 == PAGE;
+                let mut placed = false;
+                for item in page {
+                    if !room(self) {
+                        left = true;
+                        break;
+                    }
+                    placed |= self.place(item)?;
+                }
+                if !placed {
+                    // Those who have room have rejected what is looked at; it waits for a change among the workers.
+                    left = true;
+                    break;
+                }
+            }
+            if left {
+                kept.push(wants);
+            }
+        }
+        let again = self.fleet.crowded.get_or_insert_default();
+        kept.retain(|wants| !again.contains(wants));
+        again.append(&mut kept);
+        Ok(())
+    }
+
+    fn fill_queue(&mut self) -> Result<(), L::Error> {
         /// Events that are looked at in one go; the next goes on behind them.
         const WINDOW: u32 = 512;
         const PAGE: u32 = 64;

@@ -114,9 +114,13 @@ impl<L: Ledger> Rules<'_, L> {
             claims.into_iter().map(|claim| (claim.session_key, claim.token)).collect();
         for (key, mut session) in self.ledger.leased(Some(worker))? {
             let Some(lease) = session.lease.as_mut() else { continue };
-            let named = claims.get(&key) == Some(&lease.token) && !session.stop;
+            let named = claims.get(&key) == Some(&lease.token);
             if named {
                 claims.remove(&key);
+            }
+            if session.stop {
+                // Its holder is about to end what it has under it; that is not lost, and not renewed either.
+                continue;
             }
             if named == session.unclaimed {
                 if !named {

@@ -95,9 +95,8 @@ fn a_repeated_retry_counts_once_and_does_not_lengthen_the_pause() {
 fn an_accepted_ack_that_was_overtaken_by_its_retry_does_not_take_the_event_back() {
     for given_back in [AckState::Retry, AckState::Reject] {
         let mut hub = Hub::up(1);
-        hub.worker(1).slots = 1;
         let event = hub.event("k", "a");
-        hub.worker(1).reported = 1;
+        hub.worker(1).draining = true;
         hub.ack_under(1, event, FencingToken(1), given_back);
         assert_eq!(hub.state(event), Pending);
         hub.ack_under(1, event, FencingToken(1), AckState::Accepted);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use shared::hub::delivery::EventState;
-use shared::hub::ledger::{Hold, Item, Ledger, Session, Waiting, Words};
+use shared::hub::fleet::Wants;
+use shared::hub::ledger::{Front, Hold, Item, Ledger, Session, Words};
 use shared::id::{Seq, SessionKey, WorkerId};
 use shared::time::Timestamp;
 
@@ -92,28 +93,21 @@ impl Ledger for &mut Memory {
         Ok(())
     }
 
-    fn waiting(&self, key: &SessionKey) -> Kept<Waiting> {
-        let first = |state| self.of_key(key).find(|item| item.state == state).map(|item| item.seq);
-        Ok(Waiting { pending: first(EventState::Pending), offered: first(EventState::Offered) })
-    }
-
-    fn stop_waits(&self, key: &SessionKey) -> Kept<bool> {
-        Ok(self.of_key(key).any(|item| item.state == EventState::Pending && item.sort.is_stop()))
-    }
-
-    fn any_taken(&self, key: &SessionKey) -> Kept<bool> {
-        Ok(self.of_key(key).any(|item| matches!(item.state, EventState::Offered | EventState::Accepted)))
+    fn front(&self, key: &SessionKey) -> Kept<Front> {
+        let first = |state| self.of_key(key).find(|item| item.state == state);
+        let stop = |item: &&Item| item.state == EventState::Pending && item.sort.is_stop();
+        let accepted = first(EventState::Accepted);
+        Ok(Front {
+            pending: first(EventState::Pending).map(|item| item.seq),
+            stop: self.of_key(key).find(stop).map(|item| item.seq),
+            offered: first(EventState::Offered).map(|item| item.seq),
+            accepted: accepted.map(|item| item.seq),
+            finished: accepted.is_some_and(|item| item.finished),
+        })
     }
 
     fn open_of(&self, key: &SessionKey) -> Kept<Vec<Item>> {
         Ok(self.of_key(key).filter(|item| item.state.is_open()).cloned().collect())
-    }
-
-    fn taken_after(&self, key: &SessionKey, after: Seq) -> Kept<Option<Item>> {
-        let taken = |item: &&Item| {
-            item.seq > after && matches!(item.state, EventState::Offered | EventState::Accepted)
-        };
-        Ok(self.of_key(key).find(taken).cloned())
     }
 
     fn ready(&self, now: Timestamp, after: Seq, limit: u32) -> Kept<Vec<Item>> {
@@ -152,6 +146,22 @@ impl Ledger for &mut Memory {
             }
         }
         Ok(())
+    }
+
+    fn crowded(&self) -> Kept<Vec<Wants>> {
+        let held = self.items.values().filter(|item| item.hold == Some(Hold::Room));
+        let mut wants: Vec<Wants> = Vec::new();
+        for item in held {
+            if !wants.contains(&item.wants) {
+                wants.push(item.wants.clone());
+            }
+        }
+        Ok(wants)
+    }
+
+    fn held_for_room(&self, wants: &Wants, limit: u32) -> Kept<Vec<Item>> {
+        let held = self.items.values().filter(|item| item.hold == Some(Hold::Room) && item.wants == *wants);
+        Ok(held.take(limit as usize).cloned().collect())
     }
 
     fn held_for(&self) -> Kept<Vec<WorkerId>> {

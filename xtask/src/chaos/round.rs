@@ -281,8 +281,11 @@ impl Stage<'_> {
         for how in edges.iter().flat_map(|edge| &edge.ended_by_itself) {
             wrong.push(format!("an edge ended by itself: {how}"));
         }
-        if answers.refused.load(Ordering::Relaxed) > 0 {
-            wrong.push("the proxy refused a good webhook, or never took it".to_owned());
+        let asked = [(&answers.refused, "refused"), (&answers.never_taken, "never took")];
+        for (count, what) in asked.map(|(column, what)| (column.load(Ordering::Relaxed), what)) {
+            if count > 0 {
+                wrong.push(format!("the proxy {what} {count} good webhooks"));
+            }
         }
         if self.scale.is_full() {
             let count = |name: &str| report.counts.get(name).copied().unwrap_or_default();

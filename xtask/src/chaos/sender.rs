@@ -7,13 +7,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde_json::Value;
 use testkit::webhook;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::plan::delivery::Delivery;
 
 /// One sending is given up after this: the hub must be back long before.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Requests on their way at once. Without a bound, what waits for a dead workerd would fall on the next one all
+/// at once, time out, and fall on it again.
+const AT_ONCE: usize = 12;
 
 /// Where it sends and as whom.
 #[derive(Debug, Clone)]
@@ -37,25 +41,29 @@ pub struct Answers {
     pub duplicate: AtomicU64,
     /// No answer, 429 or 5xx: sent again.
     pub again: AtomicU64,
-    /// Anything else, or never taken: an error of the proxy.
+    /// Any other status.
     pub refused: AtomicU64,
+    /// Given up.
+    pub never_taken: AtomicU64,
 }
 
 /// Sends everything; returns when all is taken.
 pub async fn run(deliveries: &[Delivery], target: &Target, begun: Instant) -> Result<Arc<Answers>> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
     let answers = Arc::new(Answers::default());
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
     let mut sendings = JoinSet::new();
     for (number, delivery) in deliveries.iter().enumerate() {
         for (turn, send) in delivery.sends.iter().enumerate() {
             let (client, target, answers) = (client.clone(), target.clone(), Arc::clone(&answers));
+            let at_once = Arc::clone(&at_once);
             let (mut delivery, send) = (delivery.clone(), send.clone());
             delivery.hooks.organization_id.clone_from(&target.workspace);
             delivery.hooks.app_user_id.clone_from(&target.app_user);
             let dice = fastrand::Rng::with_seed((number * 2 + turn) as u64);
             sendings.spawn(async move {
                 tokio::time::sleep_until(begun + Duration::from_millis(send.at)).await;
-                until_taken(&client, &target, &delivery, &send.id, dice, &answers).await;
+                until_taken(&client, &target, &delivery, &send.id, dice, &answers, &at_once).await;
             });
         }
     }
@@ -70,10 +78,12 @@ async fn until_taken(
     id: &str,
     mut dice: fastrand::Rng,
     answers: &Answers,
+    at_once: &Semaphore,
 ) {
     let begun = Instant::now();
     let made = now_ms();
     while begun.elapsed() < PATIENCE {
+        let permit = at_once.acquire().await;
         let mut body = delivery.body(made);
         body["webhookTimestamp"] = now_ms().into();
         let body = body.to_string().into_bytes();
@@ -93,13 +103,14 @@ async fn until_taken(
             Ok((429 | 500.., _)) | Err(_) => &answers.again,
             Ok((_, _)) => &answers.refused,
         };
+        drop(permit);
         column.fetch_add(1, Ordering::Relaxed);
         if !std::ptr::eq(column, &answers.again) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(dice.u64(200..1_500))).await;
     }
-    answers.refused.fetch_add(1, Ordering::Relaxed);
+    answers.never_taken.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Milliseconds since 1970.

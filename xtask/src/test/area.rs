@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::tools::{self, Tools};
@@ -38,6 +38,8 @@ pub struct Step {
     pub arguments: Vec<String>,
     /// It wants `CYRUS_CHROMIUM`.
     pub needs_a_browser: bool,
+    /// It is one test: its exit code is the result, and it tells no counts.
+    pub is_one_test: bool,
 }
 
 impl Area {
@@ -51,6 +53,11 @@ impl Area {
         matches!(self, Self::Proxy | Self::Panel | Self::Ui | Self::E2e)
     }
 
+    /// It plays the loss table, also with faulty Workers.
+    pub fn needs_chaos(self) -> bool {
+        self == Self::Proxy
+    }
+
     /// What the table says beside the numbers.
     pub fn note(self) -> Option<&'static str> {
         (self == Self::Orchestration).then_some("nothing of it exists yet")
@@ -62,7 +69,12 @@ impl Area {
             Self::Shared => {
                 vec![cargo(&["-p", "shared", "--all-features"]), cargo(&["-p", "xtask"])]
             }
-            Self::Proxy => vec![cargo(&["-p", "e2e", "--test", "proxy"])],
+            Self::Proxy => vec![
+                cargo(&["-p", "e2e", "--test", "proxy"]),
+                loss_table(&[])?,
+                loss_table(&["--fault", "no-fencing", "--expect-damage"])?,
+                loss_table(&["--fault", "no-dedupe", "--expect-damage"])?,
+            ],
             Self::Edge => vec![cargo(&["-p", "edge-worker", "-p", "testkit"])],
             Self::Orchestration => vec![],
             Self::Panel => vec![cargo(&["-p", "e2e", "--test", "panel"])],
@@ -80,7 +92,21 @@ fn cargo(what: &[&str]) -> Step {
         program: tools::cargo(),
         arguments,
         needs_a_browser: false,
+        is_one_test: false,
     }
+}
+
+/// The short form of the loss table, played by this program. Each time other seeds are tried.
+fn loss_table(more: &[&str]) -> Result<Step> {
+    let short = ["chaos", "proxy", "--deliveries", "150"];
+    let arguments: Vec<String> = short.iter().chain(more).map(ToString::to_string).collect();
+    Ok(Step {
+        name: format!("cargo xtask {}", arguments.join(" ")),
+        program: std::env::current_exe().context("this program's own path")?,
+        arguments,
+        needs_a_browser: false,
+        is_one_test: true,
+    })
 }
 
 /// The tests that drive Chromium. No tests at all is an error.
@@ -98,5 +124,6 @@ fn browser() -> Result<Step> {
         program: Tools::find()?.node,
         arguments: flags.into_iter().chain(files).collect(),
         needs_a_browser: true,
+        is_one_test: false,
     })
 }

@@ -32,5 +32,8 @@ pub fn step(step: &Step, env: &[(&str, OsString)]) -> Result<Tally> {
         }
     }
     let status = child.wait()?;
+    if step.is_one_test && status.success() {
+        told = Some(Tally { passed: 1, failed: 0 });
+    }
     Ok(Tally::of_program(told, status.success()))
 }

@@ -82,14 +82,13 @@ impl Task {
             if !self.tools.leases.until_exclusive(&taken.session_key, taken.token).await {
                 return Ok(false);
             }
-            let (ledger, leases, taken) = (Arc::clone(&self.ledger), self.tools.leases.clone(), taken.clone());
+            let (ledger, leases, taken) =
+                (Arc::clone(&self.ledger), self.tools.leases.clone(), taken.clone());
             let handled = tokio::task::spawn_blocking(move || {
                 let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-                let delivery = &taken.event.delivery_id;
-                let known =
-                    if taken.takeover { ledger.anybody_has(delivery)? } else { ledger.has(delivery) };
+                let known = if taken.takeover { ledger.anybody_has(seq)? } else { ledger.has(seq) };
                 if known {
-                    info!(%delivery, "handled already");
+                    info!(%seq, "handled already");
                     return Ok(true);
                 }
                 // The file may have been busy for long.

@@ -17,7 +17,7 @@ pub struct Ledger {
     file: File,
     folder: PathBuf,
     worker: String,
-    own: HashSet<String>,
+    own: HashSet<Seq>,
 }
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct Line<'a> {
 
 #[derive(Deserialize)]
 struct Handled {
-    delivery: String,
+    seq: Seq,
 }
 
 impl Ledger {
@@ -51,23 +51,24 @@ impl Ledger {
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64)?;
         text.truncate(whole);
-        Ok(Self { file, folder, worker, own: deliveries(&text).collect() })
+        Ok(Self { file, folder, worker, own: handled(&text).collect() })
     }
 
-    /// Whether this edge handled it, in this life or before.
-    pub fn has(&self, delivery: &DeliveryId) -> bool {
-        self.own.contains(delivery.0.as_str())
+    /// Whether this edge handled it, in this life or before. By the event and not its delivery, so that a hub that
+    /// makes two events of one delivery is found out.
+    pub fn has(&self, seq: Seq) -> bool {
+        self.own.contains(&seq)
     }
 
     /// Whether any edge handled it.
-    pub fn anybody_has(&self, delivery: &DeliveryId) -> std::io::Result<bool> {
+    pub fn anybody_has(&self, seq: Seq) -> std::io::Result<bool> {
         for entry in std::fs::read_dir(&self.folder)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "ndjson") && holds(&path, delivery)? {
+            if path.extension().is_some_and(|extension| extension == "ndjson") && holds(&path, seq)? {
                 return Ok(true);
             }
         }
-        Ok(self.has(delivery))
+        Ok(self.has(seq))
     }
 
     /// Writes a line; it is on disk when this returns.
@@ -85,17 +86,17 @@ impl Ledger {
         text.push(b'\n');
         self.file.write_all(&text)?;
         self.file.sync_data()?;
-        self.own.insert(taken.event.delivery_id.0.clone());
+        self.own.insert(taken.seq);
         Ok(())
     }
 }
 
-fn holds(path: &Path, delivery: &DeliveryId) -> std::io::Result<bool> {
+fn holds(path: &Path, seq: Seq) -> std::io::Result<bool> {
     let text = std::fs::read(path)?;
-    Ok(deliveries(&text).any(|known| known == delivery.0))
+    Ok(handled(&text).any(|known| known == seq))
 }
 
-fn deliveries(text: &[u8]) -> impl Iterator<Item = String> {
+fn handled(text: &[u8]) -> impl Iterator<Item = Seq> {
     let lines = text.split(|byte| *byte == b'\n');
-    lines.filter_map(|line| serde_json::from_slice::<Handled>(line).ok()).map(|line| line.delivery)
+    lines.filter_map(|line| serde_json::from_slice::<Handled>(line).ok()).map(|line| line.seq)
 }

@@ -69,7 +69,10 @@ impl Scene {
         }
         let text = String::from_utf8(request).unwrap();
         let lower = text.to_lowercase();
-        assert!(lower.starts_with("get /v1/events ") && lower.contains("authorization: bearer cyw_"), "{text}");
+        assert!(
+            lower.starts_with("get /v1/events ") && lower.contains("authorization: bearer cyw_"),
+            "{text}"
+        );
         (socket, text)
     }
 

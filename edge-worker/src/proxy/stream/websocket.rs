@@ -36,7 +36,8 @@ impl WebSocket {
             return Err(HttpError::NotOurs { status: response.status().as_u16() });
         }
         let upgraded = response.upgrade().await.map_err(http::unreachable)?;
-        let limits = WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
+        let limits =
+            WebSocketConfig::default().max_message_size(Some(MAX_LINE)).max_frame_size(Some(MAX_LINE));
         Ok(Self { socket: WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(limits)).await })
     }
 

@@ -25,7 +25,11 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) async fn open(proxy: &ProxyClient, http: &reqwest::Client, kind: Kind) -> Result<Self, HttpError> {
+    pub(super) async fn open(
+        proxy: &ProxyClient,
+        http: &reqwest::Client,
+        kind: Kind,
+    ) -> Result<Self, HttpError> {
         let request = proxy.signed(http, reqwest::Method::GET, "/v1/events");
         let open = match kind {
             Kind::Ndjson => Open::Ndjson(Ndjson::new(http::send(request).await?)),

@@ -96,6 +96,21 @@ fn a_late_answer_about_an_older_token_confirms_nothing() {
 }
 
 #[test]
+fn a_loss_that_is_older_than_the_last_offer_only_puts_the_lease_in_doubt() {
+    let (hand, leases) = leases();
+    leases.holds(&key(), TOKEN, Seq(1));
+    leases.answered(Duration::ZERO, &[claim(TOKEN)], &[], seconds(750));
+    // The offer ended, the lease with it; both were given anew, under the same token, while the answer was on its way.
+    hand.0.store(2, Ordering::SeqCst);
+    leases.holds(&key(), TOKEN, Seq(1));
+    assert_eq!(leases.lose_as_of(&key(), TOKEN, seconds(1)), None);
+    assert_eq!(leases.standing(&key(), TOKEN), Standing::Unsure);
+    assert_eq!(leases.claims(), [claim(TOKEN)]);
+    assert_eq!(leases.lose_as_of(&key(), TOKEN, seconds(3)), Some(vec![Seq(1)]));
+    assert_eq!(leases.standing(&key(), TOKEN), Standing::Lost);
+}
+
+#[test]
 fn hello_confirms_the_listed_lease_from_when_the_stream_was_asked_for() {
     let (hand, leases) = leases();
     leases.holds(&key(), TOKEN, Seq(1));

@@ -63,6 +63,26 @@ async fn a_stale_answer_ends_the_event_here_and_its_next_offer_begins_after_the_
 }
 
 #[tokio::test]
+async fn what_was_given_up_here_comes_again_when_the_hub_believes_it_to_be_here() {
+    let (hub, bench, state) = (Hub::open().await, Bench::default(), tempfile::tempdir().unwrap());
+    bench.hold("a");
+    let (_worker, _asks) = bench.start(&hub, state.path());
+    let lines = hub.stream().await;
+    lines.say(&hello(Vec::new(), Vec::new()));
+    lines.say(&offer(1, "a", 5));
+    bench.has(Did::Got(1, 5)).await;
+    lines.say(&StreamLine::Revoked { session_key: SessionKey("a".to_owned()), token: FencingToken(5) });
+    bench.has(Did::Lost("a".to_owned())).await;
+    drop(lines);
+    let lines = hub.stream().await;
+    lines.say(&hello(vec![lease("a", 5, false)], vec![Seq(1)]));
+    hub.acked(1, AckState::Retry).await;
+    bench.let_go("a");
+    lines.say(&offer(1, "a", 5));
+    bench.has(Did::Handled(1)).await;
+}
+
+#[tokio::test]
 async fn a_lease_that_a_heartbeat_calls_lost_is_given_up_and_others_go_on() {
     let (hub, bench, state) = (Hub::open().await, Bench::default(), tempfile::tempdir().unwrap());
     bench.hold("a");
@@ -93,10 +113,8 @@ async fn an_older_token_is_revoked_without_harm_to_a_newer_one() {
     lines.say(&hello(Vec::new(), Vec::new()));
     lines.say(&offer(1, "a", 5));
     bench.has(Did::Got(1, 5)).await;
-    let revoked = |token| StreamLine::Revoked {
-        session_key: SessionKey("a".to_owned()),
-        token: FencingToken(token),
-    };
+    let revoked =
+        |token| StreamLine::Revoked { session_key: SessionKey("a".to_owned()), token: FencingToken(token) };
     lines.say(&revoked(4));
     lines.say(&offer(9, "z", 1));
     bench.has(Did::Handled(9)).await;
@@ -172,24 +190,6 @@ async fn a_done_that_was_never_confirmed_is_told_after_a_restart_and_when_it_is_
     })
     .await;
     assert!(bench.did().is_empty(), "it is not handled again");
-}
-
-#[tokio::test]
-async fn many_acks_leave_in_batches_that_the_hub_takes() {
-    let (hub, bench, state) = (Hub::open().await, Bench::default(), tempfile::tempdir().unwrap());
-    let (_worker, _asks) = bench.start(&hub, state.path());
-    let lines = hub.stream().await;
-    lines.say(&hello(Vec::new(), Vec::new()));
-    hub.with(|book| book.refuse_acks = usize::MAX);
-    for seq in 1..=520 {
-        lines.say(&offer(seq, &format!("k{seq}"), 1));
-    }
-    until("all are taken", || (bench.did().len() == 520).then_some(())).await;
-    hub.with(|book| book.refuse_acks = 0);
-    for seq in 1..=520 {
-        hub.acked(seq, AckState::Accepted).await;
-    }
-    assert_eq!(hub.with(|book| book.batches.iter().max().copied()), Some(500));
 }
 
 #[tokio::test]

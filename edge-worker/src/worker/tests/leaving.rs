@@ -34,7 +34,11 @@ async fn the_first_interrupt_finishes_open_work_takes_no_other_and_ends() {
         assert!(matches!(ended, Ended::Stopped));
         assert!(states(&hub.acks(), 2).is_empty());
         for seq in [1, 3] {
-            assert_eq!(states(&hub.acks(), seq).last(), Some(&AckState::Done), "the hub knows before it ends");
+            assert_eq!(
+                states(&hub.acks(), seq).last(),
+                Some(&AckState::Done),
+                "the hub knows before it ends"
+            );
         }
     }
 }
