@@ -183,8 +183,8 @@ pub async fn with_takeover_never_a_session_waits_for_its_worker_and_goes_on_unde
     let first = RawWorker::register(&system).await?;
     let away = Bot::start(first.clone(), Transport::Ndjson, Manner::Accept).await?;
     let hooks = created(&system).await?;
-    let offer = |bot: &Bot, at: usize| bot.offers_of(&hooks.issue_id).get(at).map(|(offer, _)| offer.clone());
-    let held = poll::until("the session to be taken", SOON, async || Ok(offer(&away, 0))).await?;
+    let held =
+        poll::until("the session to be taken", SOON, async || Ok(away.taken().first().cloned())).await?;
     drop(away);
     let other = RawWorker::beside_others(&system).await?;
     let other = Bot::start(other, Transport::WebSocket, Manner::Accept).await?;
@@ -200,7 +200,7 @@ pub async fn with_takeover_never_a_session_waits_for_its_worker_and_goes_on_unde
     let hello = back.hello(0).await?;
     let lease = json!([{"sessionKey": hooks.issue_id, "token": held.token, "stop": false}]);
     ensure!(hello["leases"] == lease && hello["accepted"] == json!([held.seq]), "{hello}");
-    let follow_up = poll::until("the follow-up", SOON, async || Ok(offer(&back, 0))).await?;
+    let follow_up = poll::until("the follow-up", SOON, async || Ok(back.taken().first().cloned())).await?;
     ensure!(
         follow_up.seq > held.seq && follow_up.token == held.token && !follow_up.says("takeover"),
         "{held:?} {follow_up:?}"

@@ -90,6 +90,7 @@ fn main() -> ExitCode {
             panel_commands::a_run_that_a_person_starts_on_an_issue_is_one_event_though_linear_tells_of_it_too,
             panel_commands::a_check_carries_its_result_back_in_the_done_ack,
             panel_commands::a_check_with_no_worker_on_line_says_so,
+            panel_commands::a_change_of_the_configuration_is_a_line_on_every_stream_and_in_the_next_hello,
             panel_commands::a_revoked_key_ends_its_streams_and_frees_its_sessions_at_once,
             choice::what_every_worker_rejects_is_offered_once_more_with_the_wish_to_ask,
             choice::a_lone_worker_that_rejects_is_asked_to_ask,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::delivery::{self, Answer};
-use e2e::raw_worker::{Offer, RawStream, RawWorker};
+use e2e::raw_worker::{Offer, RawStream, RawWorker, Transport};
 use e2e::system::System;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -169,4 +169,23 @@ pub async fn a_revoked_key_ends_its_streams_and_frees_its_sessions_at_once(
     }
     ensure!(crate::open::shown_of(&next, &doomed.id).await?["state"] == "revoked");
     finish(&next, &[&moved]).await
+}
+
+pub async fn a_change_of_the_configuration_is_a_line_on_every_stream_and_in_the_next_hello(
+    system: Arc<System>,
+) -> Result<()> {
+    let (worker, mut lines) = connected(&system).await?;
+    let other = RawWorker::beside_others(&system).await?;
+    let mut messages = other.stream_over(Transport::WebSocket).await?;
+    let before = lines.hello["configEtag"].clone();
+    let repository = json!({"name": "another", "path": "/srv/another", "remote": null, "baseBranch": "main", "linearWorkspaceId": null});
+    let added = worker.panel(Method::POST, "/api/repositories", &repository).await?;
+    ensure!((200..300).contains(&added.status), "{added:?}");
+    let etag = lines.next_of("config").await?["etag"].clone();
+    ensure!(etag.is_string() && etag != before, "{before} then {etag}");
+    assert_eq!(messages.next_of("config").await?["etag"], etag);
+    assert_eq!(worker.heartbeat(&[]).await?["configEtag"], etag);
+    drop(lines);
+    assert_eq!(worker.stream().await?.hello["configEtag"], etag);
+    Ok(())
 }

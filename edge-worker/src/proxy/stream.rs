@@ -29,6 +29,10 @@ use wire::{Cut, Wire};
 pub const LINES_AHEAD: usize = 4;
 /// Bounds of the heartbeat interval, whatever `hello` says.
 const INTERVALS: std::ops::RangeInclusive<u64> = 400..=120_000;
+/// Pauses before coming back are at most this part of a lease's time, so that an outage of the hub costs nobody a lease…
+const PAUSES_A_LEASE: u64 = 10;
+/// … but that bound is never shorter than this, whatever `hello` says.
+const SHORTEST_BOUND: Duration = Duration::from_millis(500);
 /// Bad lines of one stream that are told one by one.
 const TOLD_LINES: u32 = 3;
 
@@ -102,14 +106,15 @@ pub struct Reader {
 impl Reader {
     /// Reads streams until one of the reasons to end.
     pub async fn read_for_ever(self) -> Over {
-        let Patience { first_pause, longest_pause, .. } = self.patience;
+        let Patience { first_pause, .. } = self.patience;
+        let mut longest_pause = self.patience.longest_pause;
         let mut choice = Choice::new(self.transport);
         let mut pause = first_pause;
         let mut refusals = 0_u32;
         loop {
             let begun = Instant::now();
             let ended = tokio::select! {
-                ended = self.read_one(choice.kind()) => ended,
+                ended = self.read_one(choice.kind(), &mut longest_pause) => ended,
                 () = self.lines.closed() => Broken::Over(Over::Unread),
             };
             match ended {
@@ -141,12 +146,13 @@ impl Reader {
             }
             refusals = 0;
             // Jitter keeps many workers from coming back in step.
+            pause = pause.min(longest_pause);
             sleep(pause.mul_f64(0.5 + 0.5 * jitter())).await;
             pause = (pause * 2).min(longest_pause);
         }
     }
 
-    async fn read_one(&self, kind: Kind) -> Broken {
+    async fn read_one(&self, kind: Kind, longest_pause: &mut Duration) -> Broken {
         let asked = self.clock.now();
         let hello_by = Instant::now() + self.patience.hello;
         let mut wire = match timeout_at(hello_by, Wire::open(&self.proxy, &self.http, kind)).await {
@@ -196,6 +202,9 @@ impl Reader {
                     let beat = intervals.heartbeat_line_ms.clamp(*INTERVALS.start(), *INTERVALS.end());
                     silence = Some(Duration::from_millis(beat * 5 / 2));
                     wire.beat_every(Duration::from_millis(beat));
+                    let bound =
+                        Duration::from_millis(intervals.lease_ms / PAUSES_A_LEASE).max(SHORTEST_BOUND);
+                    *longest_pause = self.patience.longest_pause.min(bound);
                 }
                 StreamLine::Event { .. } | StreamLine::Config { .. } | StreamLine::Revoked { .. } => {}
             }

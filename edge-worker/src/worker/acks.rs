@@ -1,7 +1,7 @@
 //! Acks on their way to the hub: accepted ones at once, done ones from the journal until the hub confirms.
 //!
-//! Whatever was not answered is sent again: repeating is harmless. What the hub's answers mean for leases is
-//! told to [`Leases`] and, where a session has moved, to the worker.
+//! Whatever was not answered is sent again: repeating is harmless. What the hub's answers mean for an event is
+//! told to the worker as [`News`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ const WAITING: usize = 4_096;
 pub struct Acks {
     say: mpsc::Sender<Ack>,
     stir: Arc<Notify>,
+    hurry: Arc<Notify>,
     counts: Arc<watch::Sender<Counts>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -61,11 +62,19 @@ impl Acks {
     ) -> Self {
         let (say, inbox) = mpsc::channel(WAITING);
         let stir = Arc::new(Notify::new());
+        let hurry = Arc::new(Notify::new());
         let counts = Arc::new(watch::Sender::new(Counts::default()));
-        let pump =
-            Pump { proxy, journal, leases, news, stir: Arc::clone(&stir), counts: Arc::clone(&counts) };
+        let pump = Pump {
+            proxy,
+            journal,
+            leases,
+            news,
+            stir: Arc::clone(&stir),
+            hurry: Arc::clone(&hurry),
+            counts: Arc::clone(&counts),
+        };
         let task = tokio::spawn(pump.run(inbox));
-        let acks = Self { say, stir, counts, task };
+        let acks = Self { say, stir, hurry, counts, task };
         acks.stir();
         acks
     }
@@ -95,6 +104,12 @@ impl Acks {
         self.stir.notify_one();
     }
 
+    /// The proxy is there again: what waits is not to wait any longer.
+    pub fn hurry(&self) {
+        self.stir();
+        self.hurry.notify_one();
+    }
+
     /// Whether the hub has answered everything so far.
     pub fn settled(&self) -> bool {
         let counts = *self.counts.borrow();
@@ -116,6 +131,7 @@ struct Pump {
     leases: Leases,
     news: mpsc::UnboundedSender<News>,
     stir: Arc<Notify>,
+    hurry: Arc<Notify>,
     counts: Arc<watch::Sender<Counts>>,
 }
 
@@ -153,7 +169,10 @@ impl Pump {
                 }
                 Err(reason) => {
                     debug!("acks wait: {reason}");
-                    tokio::time::sleep(pause).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.hurry.notified() => {}
+                    }
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
@@ -189,13 +208,17 @@ impl Pump {
         }
         let mut confirmed = Vec::new();
         for (ack, answer) in batch.iter().zip(answers) {
-            match (ack.state, answer) {
-                (AckState::Accepted, AckAnswer::Ok) => self.leases.accepted(asked, ack.seq, ack.token),
-                (AckState::Accepted | AckState::Done, AckAnswer::Stale) => {
-                    // The worker that listens is gone only when all of it is.
-                    let _ = self.news.send(News::Moved { seq: ack.seq, token: ack.token, asked });
+            let (seq, token) = (ack.seq, ack.token);
+            let news = match (ack.state, answer) {
+                (AckState::Accepted, AckAnswer::Ok) => Some(News::Taken { seq, token, asked }),
+                (AckState::Accepted, _) | (AckState::Done, AckAnswer::Stale) => {
+                    Some(News::Moved { seq, token, asked })
                 }
-                _ => {}
+                _ => None,
+            };
+            if let Some(news) = news {
+                // The worker that listens is gone only when all of it is.
+                let _ = self.news.send(news);
             }
             // `ok`, `stale` or `unknown`: in each case the hub wants to hear no more of what is done.
             if ack.state == AckState::Done {

@@ -1,11 +1,13 @@
 //! What the stream's lines mean here: offers are weighed, written down, accepted and handed to their session's
 //! task; leases come and go.
 //!
+//! An event is worked on only when the hub has taken its `accepted` ack: before that the offer may end, and the
+//! event go to another worker without any grace.
 //! Nothing here waits for the proxy. What a hostile one sends without end is left in the stream while
 //! [`WEIGHED_AT_ONCE`] offers are looked at, and let go beyond [`OPEN_LIMIT`]: an offer that is not accepted stays
 //! the hub's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Desk {
     weighing: JoinSet<(Seq, Verdict)>,
     /// The newest offer of each event that is being weighed.
     offers: HashMap<Seq, Taken>,
+    /// Events in the journal whose ack the hub has not taken yet, and when each was offered.
+    unsettled: BTreeMap<Seq, (Taken, Duration)>,
     resumed: bool,
     no_new_sessions: bool,
     config_etag: Option<String>,
@@ -65,6 +69,7 @@ impl Desk {
             acks,
             weighing: JoinSet::new(),
             offers: HashMap::new(),
+            unsettled: BTreeMap::new(),
             resumed: false,
             no_new_sessions: false,
             config_etag: None,
@@ -88,7 +93,10 @@ impl Desk {
 
     /// Whether nothing is open and the hub knows all of it.
     pub fn is_finished(&self) -> bool {
-        self.open_sessions() == 0 && self.offers.is_empty() && self.acks.settled()
+        self.open_sessions() == 0
+            && self.offers.is_empty()
+            && self.unsettled.is_empty()
+            && self.acks.settled()
     }
 
     /// Whether another line may be taken; if not, [`Self::progress`] makes room soon.
@@ -148,8 +156,28 @@ impl Desk {
         leases: Vec<HeldLease>,
         mut accepted: Vec<Seq>,
     ) -> Result<(), JournalError> {
+        let known: HashSet<Seq> = accepted.iter().copied().collect();
         if !std::mem::replace(&mut self.resumed, true) {
-            self.resume(&leases).await?;
+            self.resume(&leases, &known).await?;
+        }
+        // The answer to these acks was lost.
+        let settled: Vec<(Seq, FencingToken)> = self
+            .unsettled
+            .iter()
+            .filter(|(seq, _)| known.contains(seq))
+            .map(|(seq, (taken, _))| (*seq, taken.token))
+            .collect();
+        for (seq, token) in settled {
+            let listed = |lease: &HeldLease| {
+                lease.token == token
+                    && self
+                        .unsettled
+                        .get(&seq)
+                        .is_some_and(|(taken, _)| taken.session_key == lease.session_key)
+            };
+            if leases.iter().any(listed) {
+                self.settle(asked, seq, token).await;
+            }
         }
         for lease in leases.iter().filter(|lease| lease.stop) {
             let (key, token) = (&lease.session_key, lease.token);
@@ -166,18 +194,19 @@ impl Desk {
             let tokens = leases.into_iter().map(|lease| (lease.session_key, lease.token)).collect();
             self.acks.say_missing(&missing, &tokens);
         }
-        self.acks.stir();
+        self.acks.hurry();
         Ok(())
     }
 
-    /// After a restart: what is open in the journal and still leased here goes on; the rest has moved.
-    async fn resume(&mut self, leases: &[HeldLease]) -> Result<(), JournalError> {
+    /// After a restart: what is open in the journal and still this worker's goes on; the rest has moved, or is offered
+    /// again.
+    async fn resume(&mut self, leases: &[HeldLease], known: &HashSet<Seq>) -> Result<(), JournalError> {
         let by_key: HashMap<&SessionKey, &HeldLease> =
             leases.iter().map(|lease| (&lease.session_key, lease)).collect();
         let mut moved = Vec::new();
         for taken in self.tools.journal.open_events().await? {
             match by_key.get(&taken.session_key) {
-                Some(lease) if lease.token == taken.token => {
+                Some(lease) if lease.token == taken.token && (lease.stop || known.contains(&taken.seq)) => {
                     self.tools.leases.holds(&taken.session_key, taken.token, taken.seq);
                     if !lease.stop {
                         info!(seq = %taken.seq, "going on where the last run of cyrus stopped");
@@ -192,11 +221,14 @@ impl Desk {
 
     async fn offer(&mut self, taken: Taken) -> Result<(), JournalError> {
         let leases = &self.tools.leases;
-        if self.no_new_sessions && leases.held(&taken.session_key).is_none() {
+        if self.no_new_sessions
+            && leases.held(&taken.session_key).is_none()
+            && !self.unsettled.values().any(|(known, _)| known.session_key == taken.session_key)
+        {
             debug!(seq = %taken.seq, "left to others, since this worker is leaving");
             return Ok(());
         }
-        if leases.open_events() >= OPEN_LIMIT {
+        if leases.open_events() + self.unsettled.len() >= OPEN_LIMIT {
             warn!(seq = %taken.seq, "left to others: more is open here than a worker can have");
             return Ok(());
         }
@@ -270,20 +302,25 @@ impl Desk {
         match self.tools.journal.take(taken.clone()).await? {
             // The hub has forgotten that, or did not take it under an older token.
             Known::Done => self.acks.say(seq, token, AckState::Done, None),
-            Known::New => {
-                self.tools.leases.holds(&taken.session_key, token, seq);
-                self.acks.say(seq, token, AckState::Accepted, None);
-                self.hand_over(taken).await;
-            }
-            Known::Open => {
-                self.tools.leases.holds(&taken.session_key, token, seq);
-                self.acks.say(seq, token, AckState::Accepted, None);
-                if !self.crew.has(&taken.session_key) {
-                    self.crew.again_later(taken.session_key);
+            Known::New | Known::Open => {
+                let claim = self.tools.leases.of_event(seq);
+                if claim.is_none_or(|claim| claim.token != token) {
+                    self.unsettled.insert(seq, (taken, self.tools.leases.now()));
                 }
+                self.acks.say(seq, token, AckState::Accepted, None);
             }
         }
         Ok(())
+    }
+
+    /// The hub took the ack: the event is ours.
+    async fn settle(&mut self, asked: Duration, seq: Seq, token: FencingToken) {
+        if self.unsettled.get(&seq).is_some_and(|(taken, _)| taken.token == token)
+            && let Some((taken, _)) = self.unsettled.remove(&seq)
+        {
+            self.hand_over(taken).await;
+        }
+        self.tools.leases.accepted(asked, seq, token);
     }
 
     async fn hand_over(&mut self, taken: Taken) {
@@ -299,6 +336,18 @@ impl Desk {
         token: FencingToken,
         as_of: Duration,
     ) -> Result<(), JournalError> {
+        let unsettled: Vec<Seq> = self
+            .unsettled
+            .iter()
+            .filter(|(_, (taken, offered))| {
+                taken.session_key == *key && taken.token == token && *offered <= as_of
+            })
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in &unsettled {
+            self.unsettled.remove(seq);
+        }
+        self.tools.journal.give_up(unsettled).await?;
         let Some(open) = self.tools.leases.lose_as_of(key, token, as_of) else { return Ok(()) };
         warn!(session_key = %key, "the lease is lost: its run stops and nothing more is posted");
         self.tools.journal.give_up(open).await?;
@@ -310,6 +359,19 @@ impl Desk {
     pub async fn act_on(&mut self, news: News) -> Result<(), JournalError> {
         match news {
             News::Lost { claim, asked } => self.lose(&claim.session_key, claim.token, asked).await,
+            News::Taken { seq, token, asked } => {
+                self.settle(asked, seq, token).await;
+                Ok(())
+            }
+            News::Moved { seq, token, asked } if self.unsettled.contains_key(&seq) => {
+                // One that was offered again since then has another ack on its way.
+                let gone = |(taken, offered): &(Taken, Duration)| taken.token == token && *offered <= asked;
+                if self.unsettled.get(&seq).is_some_and(gone) {
+                    self.unsettled.remove(&seq);
+                    self.tools.journal.give_up(vec![seq]).await?;
+                }
+                Ok(())
+            }
             News::Moved { seq, token, asked } => match self.tools.leases.of_event(seq) {
                 Some(claim) if claim.token == token => self.lose(&claim.session_key, token, asked).await,
                 _ => {

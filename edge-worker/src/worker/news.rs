@@ -15,6 +15,15 @@ pub enum News {
         /// When the question was sent, by the clock of [`super::leases::Leases`].
         asked: Duration,
     },
+    /// The hub took the `accepted` ack of this event: it is this worker's.
+    Taken {
+        /// The event.
+        seq: Seq,
+        /// The token under which it was offered.
+        token: FencingToken,
+        /// When the ack was sent.
+        asked: Duration,
+    },
     /// The hub does not take this event's acks: its session has moved.
     Moved {
         /// The event.

@@ -2,15 +2,17 @@
 
 use shared::hub::arrived::{Arrived, Split};
 use shared::hub::delivery::EventState;
+use shared::hub::fleet::Wants;
 use shared::hub::ledger::{Item, Sort};
 use shared::id::{FencingToken, Seq};
 use shared::problem::{Problem, ProblemCode};
 use shared::time::Timestamp;
 use worker::{Request, Response};
 use worker_shell::failure::{Answer, Failure};
-use worker_shell::{body, clock, reply, sql};
+use worker_shell::sql::{self, Sql};
+use worker_shell::{body, clock, reply};
 
-use super::row::{instant, sort_number, store_body};
+use super::row::{CHUNK, instant, sort_number, store_chunks};
 use super::{Hub, reply_status};
 
 /// A projected event can be somewhat larger than the webhook it came from.
@@ -50,70 +52,94 @@ impl Hub {
 
     /// Stores an event and hands it on. `None`: it was there already.
     pub(super) fn store(&self, arrived: Arrived, event: &str, now: Timestamp) -> Answer<Option<Seq>> {
-        let sort = arrived.sort;
         let first_thought = i64::try_from(self.settings.first_thought_ms).unwrap_or(i64::MAX);
-        let due = (sort == Sort::Work).then(|| now.plus_millis(first_thought));
+        let due = (arrived.sort == Sort::Work).then(|| now.plus_millis(first_thought));
+        let somebody = self.with_fleet(|fleet| Ok(fleet.workers.iter().any(|worker| worker.connected)))?;
+        if !somebody && !arrived.sort.is_stop() && event.len() <= CHUNK {
+            // Nobody is there to hand it to: one statement, which holds or does not.
+            let seq = insert(&self.sql(), &arrived, Some(event), now, due)?;
+            self.wake_by(due.filter(|_| seq.is_some()));
+            return Ok(seq);
+        }
         self.apply(now, |rules| {
             let sql = self.sql();
-            let wants = (arrived.wants != Default::default())
-                .then(|| serde_json::to_string(&arrived.wants))
-                .transpose()
-                .map_err(Failure::from)?;
-            let conflict = if cfg!(feature = "chaos-no-dedupe") { "" } else { "ON CONFLICT DO NOTHING" };
-            let (delivery_id, meaning) = if cfg!(feature = "chaos-no-dedupe") {
-                (format!("{}#{}", arrived.delivery_id, arrived.id), format!("{}#{}", arrived.meaning, arrived.id))
-            } else {
-                (arrived.delivery_id.to_string(), arrived.meaning.clone())
-            };
-            let rows = sql.texts(
-                &format!(
-                    "INSERT INTO events (id, delivery_id, meaning, session_key, agent_session, sort, wants, workspace_id, kind, title, state,
-                       ready, received_at, first_thought_due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', 1, ?, ?) {conflict} RETURNING '' || seq AS row"
-                ),
-                vec![
-                    arrived.id.to_string().into(),
-                    delivery_id.into(),
-                    meaning.into(),
-                    arrived.session_key.as_str().into(),
-                    arrived.agent_session_id.as_str().into(),
-                    sql::Value::Integer(sort_number(sort)),
-                    wants.into(),
-                    arrived.workspace_id.as_str().into(),
-                    arrived.kind.into(),
-                    arrived.title.into(),
-                    sql::time(now),
-                    instant(due),
-                ],
-            )?;
-            let Some(seq) = rows.first().and_then(|text| text.parse().ok()).map(Seq) else { return Ok(None) };
-            store_body(&sql, seq, event)?;
+            let own = Some(event).filter(|event| event.len() <= CHUNK);
+            let Some(seq) = insert(&sql, &arrived, own, now, due)? else { return Ok(None) };
+            if own.is_none() {
+                store_chunks(&sql, seq, event)?;
+            }
             // Most go out at once: the text need not be read back for that.
             self.fresh.set(Some((seq, event.to_owned())));
-            rules.arrive(Item {
-                seq,
-                key: arrived.session_key,
-                agent_session: arrived.agent_session_id,
-                sort,
-                wants: arrived.wants,
-                state: EventState::Pending,
-                hold: None,
-                attempts: 0,
-                token: FencingToken(0),
-                worker: None,
-                finished: false,
-                given_back: false,
-                takeover: false,
-                ask: false,
-                first_thought: false,
-                first_thought_due: due,
-                not_before: Timestamp::from_millis(0),
-                offered_at: None,
-                accepted_at: None,
-                ended_at: None,
-                reason: None,
-            })?;
+            rules.arrive(item(seq, arrived, due))?;
             Ok(Some(seq))
         })
         .inspect(|_| self.fresh.set(None))
     }
+}
+
+fn item(seq: Seq, arrived: Arrived, due: Option<Timestamp>) -> Item {
+    Item {
+        seq,
+        key: arrived.session_key,
+        agent_session: arrived.agent_session_id,
+        sort: arrived.sort,
+        wants: arrived.wants,
+        state: EventState::Pending,
+        hold: None,
+        attempts: 0,
+        token: FencingToken(0),
+        worker: None,
+        finished: false,
+        given_back: false,
+        takeover: false,
+        ask: false,
+        first_thought: false,
+        first_thought_due: due,
+        not_before: Timestamp::from_millis(0),
+        offered_at: None,
+        accepted_at: None,
+        ended_at: None,
+        reason: None,
+    }
+}
+
+fn insert(
+    sql: &Sql,
+    arrived: &Arrived,
+    body: Option<&str>,
+    now: Timestamp,
+    due: Option<Timestamp>,
+) -> Answer<Option<Seq>> {
+    let wants = (arrived.wants != Wants::default())
+        .then(|| serde_json::to_string(&arrived.wants))
+        .transpose()
+        .map_err(Failure::from)?;
+    let (mut delivery_id, mut meaning) = (arrived.delivery_id.to_string(), arrived.meaning.clone());
+    if cfg!(feature = "chaos-no-dedupe") {
+        // What a repeat does when nothing knows it again.
+        for known in [&mut delivery_id, &mut meaning] {
+            known.push_str(&format!("#{}", arrived.id));
+        }
+    }
+    let rows = sql.texts(
+        "INSERT INTO events (id, delivery_id, meaning, session_key, agent_session, sort, wants, workspace_id, kind, title, state,
+           ready, received_at, first_thought_due, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', 1, ?, ?, ?)
+         ON CONFLICT DO NOTHING RETURNING '' || seq AS row",
+        vec![
+            arrived.id.to_string().into(),
+            delivery_id.into(),
+            meaning.into(),
+            arrived.session_key.as_str().into(),
+            arrived.agent_session_id.as_str().into(),
+            sql::Value::Integer(sort_number(arrived.sort)),
+            wants.into(),
+            arrived.workspace_id.as_str().into(),
+            arrived.kind.as_str().into(),
+            arrived.title.clone().into(),
+            sql::time(now),
+            instant(due),
+            body.into(),
+        ],
+    )?;
+    Ok(rows.first().and_then(|text| text.parse().ok()).map(Seq))
 }

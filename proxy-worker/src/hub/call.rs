@@ -150,7 +150,7 @@ impl Hub {
                 id,
                 slots,
                 leases,
-                reported,
+                reported: if leases == 0 { 0 } else { reported },
                 weight,
                 connected: !self.streams_of(&id.to_string()).is_empty(),
                 draining: draining != 0,

@@ -131,8 +131,16 @@ pub fn instant(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, sql::time)
 }
 
-/// The body, put together from its chunks.
+/// The largest body that is in the event's own row, in bytes; larger ones are in chunks. A row here may hold 2 MB.
+pub const CHUNK: usize = 1024 * 1024;
+
+/// The body, put together from its chunks where it has any.
 pub fn body(sql: &Sql, seq: Seq) -> Answer<String> {
+    let own = sql
+        .texts("SELECT body AS row FROM events WHERE seq = ? AND body IS NOT NULL", vec![sql::int(seq.0)?])?;
+    if let Some(own) = own.into_iter().next() {
+        return Ok(own);
+    }
     let first = seq.0.saturating_mul(CHUNKS);
     let chunks = sql.texts(
         "SELECT text AS row FROM chunks WHERE id >= ?1 AND id < ?1 + 64 ORDER BY id",
@@ -141,12 +149,12 @@ pub fn body(sql: &Sql, seq: Seq) -> Answer<String> {
     Ok(chunks.concat())
 }
 
-/// Stores a body in chunks of at most 1 MiB: a row here may hold 2 MB.
-pub fn store_body(sql: &Sql, seq: Seq, text: &str) -> Answer<()> {
+/// Stores a large body in chunks.
+pub fn store_chunks(sql: &Sql, seq: Seq, text: &str) -> Answer<()> {
     let mut rest = text;
     let mut id = seq.0.saturating_mul(CHUNKS);
     while !rest.is_empty() {
-        let (chunk, tail) = rest.split_at(rest.floor_char_boundary(1024 * 1024));
+        let (chunk, tail) = rest.split_at(rest.floor_char_boundary(CHUNK));
         sql.run("INSERT INTO chunks (id, text) VALUES (?, ?)", vec![sql::int(id)?, chunk.into()])?;
         rest = tail;
         id += 1;

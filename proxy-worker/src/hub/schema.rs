@@ -64,6 +64,7 @@ const SECOND: &[&str] = &[
     "ALTER TABLE events ADD COLUMN dismissed INTEGER NOT NULL DEFAULT 0",
     "UPDATE events SET live = state IN ('pending', 'offered', 'accepted', 'dead'), ready = state = 'pending',
        sort = CASE kind WHEN 'session_stopped' THEN 2 ELSE 0 END",
+    "ALTER TABLE events ADD COLUMN body TEXT",
     "CREATE TABLE chunks (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
     "INSERT INTO chunks (id, text) SELECT seq * 64 + n, text FROM event_chunks",
     "DROP TABLE event_chunks",

@@ -181,6 +181,8 @@ impl<'a, L: Ledger> Rules<'a, L> {
             && let Some(holder) = self.fleet.get_mut(lease.worker)
         {
             holder.leases = holder.leases.saturating_sub(1);
+            // What it said last counted this one; its next heartbeat says anew.
+            holder.reported = if holder.leases == 0 { 0 } else { holder.reported.saturating_sub(1) };
         }
         if session.stop {
             session.newest = next_token(session.newest);

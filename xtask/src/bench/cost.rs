@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use shared::settings::Settings;
 use shared::status::{HubStatus, Wakes};
@@ -39,7 +39,7 @@ const IDLE_MS: f64 = 1_000.0;
 /// Counts and prices.
 pub async fn figures(tools: &Tools, options: &Options, progress: &Progress) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
-    let mut side = Side::start(tools, Whose::Ours, folder.path(), &json!({})).await?;
+    let mut side = Side::start(tools, Whose::Ours, folder.path(), &json!({"countRows": true})).await?;
     progress.step(&format!("cost: {SESSIONS} sessions"));
     let outcome = sessions(&mut side).await;
     let mut figures = told("Sessions", &side.explain(outcome)?);
@@ -122,7 +122,13 @@ async fn sessions(side: &mut Side) -> Result<Usage> {
         }
         let mut offers: HashMap<usize, Vec<Value>> = HashMap::new();
         for _ in 0..WORKERS * SLOTS {
-            let Line { stream, line, .. } = reader::event(&mut lines, None).await?;
+            let offer = reader::event(&mut lines, None).await;
+            let Ok(Line { stream, line, .. }) = offer else {
+                bail!(
+                    "an offer is missing after {requests} requests: {}",
+                    workers[0].get("/v1/status").await?
+                );
+            };
             offers.entry(stream).or_default().push(line);
         }
         let mut busy = JoinSet::new();
@@ -162,7 +168,7 @@ async fn twenty_minutes(worker: Worker, offers: Vec<Value>) -> Result<usize> {
 async fn idle(side: &mut Side, stretch: Duration) -> Result<Vec<Figure>> {
     let tenant = side.tenant().await?;
     let (tell, mut opened) = mpsc::unbounded_channel();
-    let observer = Worker::register(side, &tenant, 0, &["NONE"]).await?;
+    let observer = Worker::register(side, &tenant, 1, &["NONE"]).await?;
     let mut edges = JoinSet::new();
     let apart = stretch / 12 / WORKERS as u32;
     for _ in 0..WORKERS {

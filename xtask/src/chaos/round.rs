@@ -64,6 +64,8 @@ pub struct Report {
     pub counts: BTreeMap<&'static str, u64>,
     /// What else went wrong, in words.
     pub wrong: Vec<String>,
+    /// What the hub said after a round that was not good.
+    pub hub: Vec<String>,
 }
 
 impl Report {
@@ -114,6 +116,7 @@ impl Report {
             ("stale", &table.stale),
             ("foreign", &table.foreign),
             ("wrong", &self.wrong),
+            ("the hub", &self.hub),
         ];
         let lines = columns
             .iter()
@@ -202,7 +205,7 @@ impl Stage<'_> {
         report.counts.insert("seconds", begun.elapsed().as_secs());
         report.wrong = self.wrong(&report, &edges, &answers);
         if !report.is_good() {
-            report.wrong.extend(hub(ready).await);
+            report.hub = hub(ready).await;
         }
         for edge in edges {
             edge.stop().await;
@@ -369,7 +372,7 @@ async fn hub(ready: &Ready) -> Vec<String> {
         let request = client.get(format!("{}{path}", ready.panel.proxy_url)).bearer_auth(&ready.worker_key);
         let answer = async { anyhow::Ok(request.send().await?.json::<Value>().await?) }.await;
         let text = answer.map_or_else(|error| error.to_string(), |answer| answer.to_string());
-        told.push(format!("the hub's {path}: {text}"));
+        told.push(format!("{path}: {text}"));
     }
     told
 }

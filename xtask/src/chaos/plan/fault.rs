@@ -3,7 +3,7 @@
 use super::{EDGES, GRACE_MS, LEASE_MS, Scale};
 
 /// So long before it harms, the edge takes events and handles none: a fault is to find some. In ms.
-pub const HELD_MS: u64 = 700;
+pub const HELD_MS: u64 = 1_500;
 /// Longer than lease and grace, with what the hub needs to notice. In ms.
 const LONG: std::ops::Range<u64> = LEASE_MS + GRACE_MS + 1_500..LEASE_MS + GRACE_MS + 4_500;
 
@@ -70,10 +70,14 @@ pub struct Outage {
     pub hold: u64,
 }
 
-/// One of each; the long ones first, so that a short round has them.
+/// One of each, pauses twice; the long ones first, so that a short round has them.
 fn deck(dice: &mut fastrand::Rng) -> Vec<Harm> {
-    let mut long =
-        [Harm::Paused(dice.u64(LONG)), Harm::Killed(dice.u64(LONG)), Harm::HalfOpen(dice.u64(1_500..9_500))];
+    let mut long = [
+        Harm::Paused(dice.u64(LONG)),
+        Harm::Paused(dice.u64(LONG)),
+        Harm::Killed(dice.u64(LONG)),
+        Harm::HalfOpen(dice.u64(1_500..9_500)),
+    ];
     let mut short = [
         Harm::Killed(dice.u64(200..1_500)),
         Harm::Cut(dice.u32(1..=4)),
