@@ -60,8 +60,8 @@ pub struct Hub {
     floor: Cell<Option<shared::id::FencingToken>>,
     /// The text of the event that is being stored.
     fresh: Cell<Option<(Seq, String)>>,
-    /// When the alarm will ring, as far as this life of the object knows. In ms.
-    alarm_at: Cell<Option<i64>>,
+    /// The one alarm.
+    alarm: timer::Alarm,
     /// The minute that is counted and its webhooks, for the organization's rate.
     rate: Cell<(i64, u32)>,
     /// How often it was woken, not yet written down.
@@ -75,6 +75,7 @@ pub struct Hub {
 impl DurableObject for Hub {
     fn new(state: State, env: Env) -> Self {
         let sql = Sql::of(&state);
+        let alarm = timer::Alarm::of(&state);
         let (settings, broken) = match worker_shell::settings::read(&env) {
             Ok(settings) => (settings, None),
             Err(failure) => (Settings::default(), Some(failure.problem().detail)),
@@ -95,7 +96,7 @@ impl DurableObject for Hub {
             fleet: RefCell::new(None),
             floor: Cell::new(None),
             fresh: Cell::new(None),
-            alarm_at: Cell::new(None),
+            alarm,
             rate: Cell::new((0, 0)),
             wakes: Cell::new(wakes::Pending::default()),
             opening: RefCell::default(),
@@ -184,6 +185,7 @@ impl Hub {
             schema::migrate(&self.state)?;
             // Before anything else is looked at: after an outage nothing may move because of it.
             self.forgive_outage(now)?;
+            self.remember_words()?;
             self.ready.set(true);
             log::info("hub.awake", &[("by", waker.name())]);
             self.count(Waker::Life, now)?;

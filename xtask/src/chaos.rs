@@ -94,7 +94,9 @@ pub fn run(command: &Command) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(fresh_seed);
     println!("seed={seed}");
     let progress = Progress::new();
-    let (parts, edge) = build(args.fault, &progress)?;
+    let (mut parts, edge) = build(args.fault, &progress)?;
+    let frozen = tempfile::Builder::new().prefix("cyrus-chaos-parts-").tempdir()?;
+    let edge = freeze(&mut parts, &edge, frozen.path())?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime did not start")?;
     let mut reports = Vec::new();
     for seed in (0..args.rounds).map(|number| seed.wrapping_add(number)) {
@@ -121,6 +123,22 @@ async fn one(args: &Args, seed: u64, parts: &Parts, edge: &Path) -> Result<Repor
         eprintln!("  logs and ledgers of seed {seed} are in {}", folder.keep().display());
     }
     outcome
+}
+
+/// Copies what is started again and again, so that a build meanwhile changes nothing between two lives of it.
+fn freeze(parts: &mut Parts, edge: &Path, folder: &Path) -> Result<PathBuf> {
+    for (entry, name) in [(&mut parts.workers.proxy, "proxy"), (&mut parts.workers.panel, "panel")] {
+        let to = folder.join(name);
+        std::fs::create_dir(&to)?;
+        for file in std::fs::read_dir(entry.parent().context("a build has a folder")?)? {
+            let file = file?;
+            std::fs::copy(file.path(), to.join(file.file_name()))?;
+        }
+        *entry = to.join(entry.file_name().context("a build has an entry")?);
+    }
+    let to = folder.join("cyrus-chaos-edge");
+    std::fs::copy(edge, &to).with_context(|| edge.display().to_string())?;
+    Ok(to)
 }
 
 /// The sums of all rounds.

@@ -45,7 +45,6 @@ impl Hub {
             Ok(answers)
         })?;
         self.seen(worker, now)?;
-        self.arm().await?;
         reply::json(&answers)
     }
 }

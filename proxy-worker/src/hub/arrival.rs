@@ -28,7 +28,6 @@ impl Hub {
         let text = body::read_text(&mut request, MAX_BYTES).await?;
         let Split { arrived, event } = Split::of(&text)?;
         let stored = self.store(arrived, event, now)?;
-        self.arm().await?;
         reply_status(if stored.is_some() { 201 } else { 200 })
     }
 

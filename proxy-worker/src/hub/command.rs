@@ -51,7 +51,6 @@ impl Hub {
             "INSERT INTO commands (id, taken_at, answer) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             vec![id.as_str().into(), sql::time(clock::now()), serde_json::to_string(&taken)?.into()],
         )?;
-        self.arm().await?;
         reply::json(&taken)
     }
 

@@ -27,7 +27,6 @@ impl Hub {
             Ok(lost)
         })?;
         self.beat(worker, now, Some(said))?;
-        self.arm().await?;
         reply::json(&HeartbeatAnswer {
             lost,
             exclusive_ms: self.settings.exclusive_ms(),

@@ -48,7 +48,6 @@ impl Hub {
             socket.send_with_str(to_text(&hello)?)?;
             Ok(())
         })?;
-        self.arm().await?;
         Ok(Response::from_websocket(pair.client)?)
     }
 
@@ -65,7 +64,7 @@ impl Hub {
         let now = clock::now();
         self.seen(worker, now)?;
         self.apply(now, |rules| rules.close_stream(worker))?;
-        self.arm().await
+        Ok(())
     }
 
     /// The open streams of a worker. One that is closing is not one, though the platform still lists it.

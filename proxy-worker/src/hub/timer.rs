@@ -3,14 +3,18 @@
 //! After an outage of the hub itself (the alarm would have rung long ago) every lease starts anew and no offer made
 //! before counts: nothing moves because the hub was away.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use shared::hub::lease::Lease;
 use shared::hub::ledger::Ledger;
 use shared::time::Timestamp;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Response;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Response, State};
 use worker_shell::failure::Answer;
-use worker_shell::{clock, log, reply, sql};
+use worker_shell::sql::{self, Sql};
+use worker_shell::{clock, log, reply};
 
 use super::Hub;
 use super::wakes::Waker;
@@ -28,49 +32,72 @@ const RETENTION_GROUP_MS: i64 = 3_600_000;
 /// Rows deleted in one go.
 const RETENTION_BATCH: u64 = 5_000;
 
-impl Hub {
-    /// The alarm: does what is due and sets the next one.
-    pub(super) async fn ring(&self) -> Answer<Response> {
-        self.prepare(Waker::Alarm)?;
-        let now = clock::now();
-        self.alarm_at.set(None);
-        self.forgive_outage(now)?;
-        self.apply(now, |rules| rules.ring())?;
-        let more = self.forget_old(now)?;
-        self.speak(now)?;
-        let due = self.next_due(now)?;
-        self.wake_by(if more { Some(now) } else { due });
-        if self.alarm_at.get().is_none() {
-            self.sql().run("DELETE FROM timers", vec![])?;
-        }
-        reply::json(&serde_json::json!({ "rung": true }))
+/// The object's alarm and what this life of the object knows of it. Clones share that.
+#[derive(Clone)]
+pub struct Alarm {
+    storage: JsValue,
+    sql: Sql,
+    at: Rc<Cell<Option<i64>>>,
+}
+
+impl Alarm {
+    /// The alarm of the object whose state this is.
+    pub fn of(state: &State) -> Self {
+        let storage = state.storage().as_raw().unchecked_ref::<JsValue>().clone();
+        Self { storage, sql: Sql::of(state), at: Rc::default() }
     }
 
     /// Brings the alarm forward, if it would ring later than this. Takes effect with the rows of the same turn.
-    pub(super) fn wake_by(&self, wake: Option<Timestamp>) {
+    pub fn wake_by(&self, wake: Option<Timestamp>) {
         let Some(wake) = wake else { return };
         // An alarm in the past would ring at once and again; a short pause bounds the pace.
         let due = wake.as_millis().max(clock::now().as_millis() + 20);
-        if self.alarm_at.get().is_some_and(|set| set <= due) {
+        if self.at.get().is_some_and(|set| set <= due) {
             return;
         }
-        let storage = self.state.storage();
-        let set = storage.as_raw().unchecked_ref::<AlarmStorage>().set_alarm(due as f64);
-        let noted = self.sql().run(
+        let set = self.storage.unchecked_ref::<AlarmStorage>().set_alarm(due as f64);
+        let noted = self.sql.run(
             "INSERT INTO timers (only_row, due) VALUES (1, ?1) ON CONFLICT (only_row) DO UPDATE SET due = ?1",
             vec![sql::Value::Integer(due)],
         );
         match (set, noted) {
-            (Ok(_), Ok(())) => self.alarm_at.set(Some(due)),
+            (Ok(_), Ok(())) => self.at.set(Some(due)),
             (set, noted) => {
                 let reason = format!("{set:?} {noted:?}");
                 log::error("hub.alarm_not_set", &[("reason", &reason)]);
             }
         }
     }
+}
 
-    /// Nothing is left to do here: the alarm was set within the turn. Kept apart for what may once wait.
-    pub(super) async fn arm(&self) -> Answer<()> {
+impl Hub {
+    /// The alarm: does what is due and sets the next one.
+    pub(super) async fn ring(&self) -> Answer<Response> {
+        self.prepare(Waker::Alarm)?;
+        let now = clock::now();
+        self.alarm.at.set(None);
+        self.forgive_outage(now)?;
+        self.apply(now, |rules| rules.ring())?;
+        let more = self.forget_old(now)?;
+        self.speak(now)?;
+        let due = self.next_due(now)?;
+        self.wake_by(if more { Some(now) } else { due });
+        if self.alarm.at.get().is_none() {
+            self.sql().run("DELETE FROM timers", vec![])?;
+        }
+        reply::json(&serde_json::json!({ "rung": true }))
+    }
+
+    /// Brings the alarm forward, if it would ring later than this.
+    pub(super) fn wake_by(&self, wake: Option<Timestamp>) {
+        self.alarm.wake_by(wake);
+    }
+
+    /// Words that are owed are tried again by whoever tried last; a life that ended meanwhile leaves that to the next.
+    pub(super) fn remember_words(&self) -> Answer<()> {
+        let due = self.sql().texts("SELECT '' || due AS row FROM words ORDER BY due LIMIT 1", vec![])?;
+        let due = due.first().and_then(|due| due.parse().ok()).map(Timestamp::from_millis);
+        self.wake_by(due);
         Ok(())
     }
 
@@ -78,8 +105,8 @@ impl Hub {
     pub(super) fn forgive_outage(&self, now: Timestamp) -> Answer<()> {
         let due = self.sql().texts("SELECT '' || due AS row FROM timers", vec![])?;
         let Some(due) = due.first().and_then(|due| due.parse::<i64>().ok()) else { return Ok(()) };
-        if self.alarm_at.get().is_none() && due > now.as_millis() {
-            self.alarm_at.set(Some(due));
+        if self.alarm.at.get().is_none() && due > now.as_millis() {
+            self.alarm.at.set(Some(due));
         }
         let late = now.as_millis() - due;
         let threshold = i64::try_from(self.settings.outage_threshold_ms()).unwrap_or(i64::MAX);
@@ -103,7 +130,6 @@ impl Hub {
                SELECT min(offered_at) + ?1 AS due FROM events WHERE live = 1 AND state = 'offered'
                UNION ALL SELECT min(not_before) FROM events WHERE ready = 1 AND not_before > ?2
                UNION ALL SELECT min(first_thought_due) FROM events WHERE first_thought_due IS NOT NULL
-               UNION ALL SELECT min(due) FROM words
                UNION ALL SELECT min(done_at) + ?3 + ?4 FROM events WHERE done_at IS NOT NULL AND live = 0)",
             vec![
                 millis(settings.offer_ms),

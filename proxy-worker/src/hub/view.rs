@@ -151,7 +151,6 @@ impl Hub {
         }
         self.sql().run("UPDATE events SET dismissed = 0 WHERE seq = ?", vec![sql::int(seq.0)?])?;
         log::info("delivery.replayed", &[("event", &row.id.to_string())]);
-        self.arm().await?;
         reply::json(&self.find_delivery(&wanted.id)?.record()?)
     }
 

@@ -30,6 +30,8 @@ use super::{Hub, row};
 const PATIENCE_MS: u64 = 10_000;
 /// Between two tries, in ms, times the tries so far.
 const AGAIN_MS: i64 = 2_000;
+/// Posts on their way at a time.
+const AT_ONCE: usize = 20;
 /// After so many tries, over some hours, nobody waits for the words any more.
 const TRIES: u32 = 100;
 
@@ -61,9 +63,10 @@ impl Hub {
             tries: u32,
         }
         let owed: Vec<Owed> = self.sql().rows(
-            "SELECT seq, words, tries FROM words WHERE due <= ? ORDER BY due LIMIT 20",
-            vec![sql::time(now)],
+            "SELECT seq, words, tries FROM words WHERE due <= ? ORDER BY due LIMIT ?",
+            vec![sql::time(now), sql::int(AT_ONCE as u64)?],
         )?;
+        let more = owed.len() == AT_ONCE;
         for Owed { seq, words, tries } in owed {
             let Some(words) = [Words::FirstThought, Words::Stopped, Words::Dead]
                 .into_iter()
@@ -80,15 +83,24 @@ impl Hub {
             let post = if tries < TRIES { self.post(Seq(seq), words, now) } else { Ok(None) };
             match post {
                 Ok(Some(post)) => {
-                    let sql = self.sql();
-                    self.state.wait_until(async move { deliver(post, sql).await });
+                    let (sql, alarm) = (self.sql(), self.alarm.clone());
+                    let again = now.plus_millis(pause);
+                    self.state.wait_until(async move {
+                        if !deliver(post, sql).await {
+                            alarm.wake_by(Some(again));
+                        }
+                    });
                 }
                 Ok(None) => forget(&self.sql(), Seq(seq), name(words))?,
                 Err(failure) => {
                     let problem = failure.problem();
                     log::error("linear.not_posted", &[("words", name(words)), ("code", &problem.code)]);
+                    self.wake_by(Some(now.plus_millis(pause)));
                 }
             }
+        }
+        if more {
+            self.wake_by(Some(now));
         }
         Ok(())
     }
@@ -161,7 +173,8 @@ const AWAY: &str = "I have this, and it is queued: the worker that has this issu
 const UNSERVED: &str = "I have this, and it is queued: no worker that is on line serves its team or repository. It starts as soon as one does.";
 const STOPPED: &str = "Stopped before any work began.";
 
-async fn deliver(post: Post, sql: Sql) {
+/// `false`: it is to be tried again.
+async fn deliver(post: Post, sql: Sql) -> bool {
     let send = Box::pin(send(&post));
     let outcome = match select(send, Delay::from(Duration::from_millis(PATIENCE_MS))).await {
         Either::Left((outcome, _)) => outcome,
@@ -169,13 +182,16 @@ async fn deliver(post: Post, sql: Sql) {
     };
     let outcome = outcome.and_then(|()| forget(&sql, post.seq, post.words));
     match outcome {
-        Ok(()) => log::info("linear.posted", &[("words", post.words), ("agent_session", &post.session)]),
+        Ok(()) => {
+            log::info("linear.posted", &[("words", post.words), ("agent_session", &post.session)]);
+            true
+        }
         Err(failure) => {
             let problem = failure.problem();
-            log::error(
-                "linear.not_posted",
-                &[("words", post.words), ("agent_session", &post.session), ("code", &problem.code)],
-            );
+            let fields =
+                [("words", post.words), ("agent_session", &post.session), ("code", problem.code.as_str())];
+            log::error("linear.not_posted", &fields);
+            false
         }
     }
 }

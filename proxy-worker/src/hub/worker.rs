@@ -57,7 +57,6 @@ impl Hub {
         )?;
         self.forget_fleet();
         self.apply(now, |rules| rules.register())?;
-        self.arm().await?;
         log::info(
             "worker.registered",
             &[("worker", &worker_id.to_string()), ("version", &registration.version)],
@@ -72,7 +71,6 @@ impl Hub {
         self.sql().run("UPDATE workers SET draining = 1 WHERE id = ?", vec![worker.to_string().into()])?;
         self.forget_fleet();
         self.apply(now, |rules| rules.leave(worker))?;
-        self.arm().await?;
         log::info("worker.draining", &[("worker", &worker.to_string())]);
         reply::json(&serde_json::json!({ "draining": true }))
     }

@@ -70,13 +70,10 @@ impl Worker {
                 .flatten()
                 .any(|team| self.teams.contains(&team.to_lowercase()));
         let repository = self.repositories.is_empty()
-            || wants.repository.as_ref().is_none_or(|wanted| {
-                self.repositories.iter().any(|served| {
-                    served == wanted
-                        || served.rsplit('/').next() == Some(wanted)
-                        || served.ends_with(&format!("/{wanted}"))
-                })
-            });
+            || wants
+                .repository
+                .as_ref()
+                .is_none_or(|wanted| self.repositories.iter().any(|served| names_the_same(served, wanted)));
         team && repository
     }
 
@@ -93,6 +90,13 @@ impl Worker {
         let wait = settings.lease_ms.saturating_add(settings.takeover_after_ms);
         self.last_seen_at.plus_millis(i64::try_from(wait).unwrap_or(i64::MAX))
     }
+}
+
+/// Whether two names may mean one repository: `app`, `acme/app` and `github.com/acme/app` do. What is sure is the
+/// worker's own to find out, and to reject.
+fn names_the_same(one: &str, other: &str) -> bool {
+    let (long, short) = if one.len() >= other.len() { (one, other) } else { (other, one) };
+    long == short || long.strip_suffix(short).is_some_and(|owner| owner.ends_with('/'))
 }
 
 /// All workers of an organization.
@@ -217,6 +221,8 @@ mod tests {
         assert!(worker(&["github.com/acme/app"], &["eng"]).serves(&wants(Some("ENG"), Some("app"))));
         assert!(worker(&["github.com/acme/app"], &[]).serves(&wants(None, Some("acme/app"))));
         assert!(!worker(&["github.com/acme/app"], &[]).serves(&wants(None, Some("other"))));
+        assert!(worker(&["app"], &[]).serves(&wants(None, Some("acme/app"))), "it said only the name");
+        assert!(!worker(&["pp"], &[]).serves(&wants(None, Some("acme/app"))));
         assert!(!worker(&[], &["ops"]).serves(&wants(Some("ENG"), None)));
         assert!(worker(&[], &["ops"]).serves(&wants(None, None)));
     }

@@ -52,7 +52,7 @@ pub async fn figures(tools: &Tools, options: &Options, progress: &Progress) -> R
         "cost: ten idle edges for {} s, {reconnects} planned reconnects each",
         stretch.as_secs()
     ));
-    let outcome = idle(&mut side, stretch).await;
+    let outcome = idle(&mut side, stretch, stream_max_ms).await;
     figures.extend(side.explain(outcome)?);
     progress.say(&format!("cost: by Cloudflare's price list as read on {}", prices::READ_ON));
     Ok(figures)
@@ -165,17 +165,19 @@ async fn twenty_minutes(worker: Worker, offers: Vec<Value>) -> Result<usize> {
     Ok(2 * offers.len() + beats as usize)
 }
 
-async fn idle(side: &mut Side, stretch: Duration) -> Result<Vec<Figure>> {
+async fn idle(side: &mut Side, stretch: Duration, stream_max_ms: u64) -> Result<Vec<Figure>> {
     let tenant = side.tenant().await?;
     let (tell, mut opened) = mpsc::unbounded_channel();
     let observer = Worker::register(side, &tenant, 1, &["NONE"]).await?;
     let mut edges = JoinSet::new();
-    let apart = stretch / 12 / WORKERS as u32;
+    let apart = Duration::from_millis(stream_max_ms) / WORKERS as u32;
     for _ in 0..WORKERS {
         edges.spawn(edge(Worker::register(side, &tenant, SLOTS as u32, &[]).await?, tell.clone()));
         // Edges do not start in step, so they do not come back in step.
         tokio::time::sleep(apart).await;
     }
+    // Between two reconnects, so that none is cut in half at either end.
+    tokio::time::sleep(apart / 2).await;
     while opened.try_recv().is_ok() {}
     let before = Reading::take(side, &observer).await?;
     tokio::time::sleep(stretch).await;
