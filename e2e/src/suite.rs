@@ -28,6 +28,8 @@ pub struct Group {
     /// What the system is started with.
     pub arguments: Vec<&'static str>,
     pub tests: Vec<Test>,
+    /// It waits more than it works: it runs beside the others.
+    pub beside: bool,
 }
 
 /// The arguments of `up` for a system without real edges and with these settings.
@@ -50,16 +52,16 @@ macro_rules! tests {
 
 /// Runs the tests that the arguments pick, on a system started with `arguments`; `deadline` is for each test.
 pub fn main(arguments: &[&'static str], deadline: Duration, tests: Vec<Test>) -> ExitCode {
-    groups(deadline, vec![Group { arguments: arguments.to_vec(), tests }])
+    groups(deadline, vec![Group { arguments: arguments.to_vec(), tests, beside: false }])
 }
 
 /// Runs the tests that the arguments pick, each group on a system of its own; `deadline` is for each test.
 pub fn groups(deadline: Duration, groups: Vec<Group>) -> ExitCode {
     let mut chosen: Vec<Group> = Vec::new();
-    for Group { arguments, tests } in groups {
+    for Group { arguments, tests, beside } in groups {
         let tests: Vec<Test> = tests.into_iter().filter(|test| wanted(test.name)).collect();
         if !tests.is_empty() {
-            chosen.push(Group { arguments, tests });
+            chosen.push(Group { arguments, tests, beside });
         }
     }
     let names = chosen.iter().flat_map(|group| &group.tests).map(|test| test.name);
@@ -82,10 +84,16 @@ pub fn groups(deadline: Duration, groups: Vec<Group>) -> ExitCode {
 
 async fn run_all(deadline: Duration, groups: &[Group]) -> ExitCode {
     let begun = Instant::now();
-    let (mut failures, mut passed) = (Vec::new(), 0);
-    for group in groups {
-        passed += run(group, deadline, &mut failures).await;
-    }
+    let one_by_one = async |beside: bool| {
+        let (mut failures, mut passed) = (Vec::new(), 0);
+        for group in groups.iter().filter(|group| group.beside == beside) {
+            passed += run(group, deadline, &mut failures).await;
+        }
+        (failures, passed)
+    };
+    let ((mut failures, mut passed), beside) = tokio::join!(one_by_one(false), one_by_one(true));
+    failures.extend(beside.0);
+    passed += beside.1;
     summary(&failures, passed, begun)
 }
 

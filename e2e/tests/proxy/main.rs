@@ -30,6 +30,7 @@ use e2e::tests;
 fn main() -> ExitCode {
     let plain = Group {
         arguments: without_edges(&["offerMs=4000", "heartbeatLineMs=1000"]),
+        beside: false,
         tests: tests![
             refusals::a_signature_that_is_not_right_is_refused_and_each_wrong_one_is_named,
             refusals::a_stamp_that_is_not_fresh_is_refused_and_each_wrong_one_is_named,
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
     };
     let short = Group {
         arguments: without_edges(&lapse::SHORT),
+        beside: false,
         tests: tests![
             lapse::a_worker_whose_session_moved_is_refused_everywhere_and_leaves_no_trace,
             lapse::a_stop_while_the_lease_has_lapsed_is_answered_by_the_proxy_and_told_to_the_worker_that_returns,
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
     };
     let defaults = Group {
         arguments: without_edges(&first_thought::DEFAULTS),
+        beside: true,
         tests: tests![
             first_thought::without_a_worker_the_proxy_gives_it_within_ten_seconds_and_a_later_worker_does_not_repeat_it,
             first_thought::acceptance_just_before_at_and_after_five_seconds_makes_one_first_thought_each,
@@ -128,12 +131,14 @@ fn main() -> ExitCode {
     };
     let shares = Group {
         arguments: without_edges(&balance::SHARES),
+        beside: false,
         tests: tests![
             balance::open_work_spreads_by_weight_sticks_over_reconnects_and_leaves_a_killed_worker_once,
         ],
     };
     let never = Group {
         arguments: without_edges(&balance::NEVER),
+        beside: true,
         tests: tests![
             balance::with_takeover_never_a_session_waits_for_its_worker_and_goes_on_under_the_same_token,
             balance::a_stream_that_ends_after_so_many_lines_loses_and_repeats_nothing,
@@ -141,12 +146,14 @@ fn main() -> ExitCode {
     };
     let idle = Group {
         arguments: without_edges(&idle::IDLE),
+        beside: true,
         tests: tests![idle::ten_idle_streams_never_wake_the_hub_and_an_event_reaches_the_right_one_at_once,],
     };
     let mut with_an_edge = without_edges(&real_edge::LAPSES);
     with_an_edge.splice(..2, ["--edges", "1"]);
     let real = Group {
         arguments: with_an_edge,
+        beside: false,
         tests: tests![
             real_edge::a_stop_while_the_edge_is_dead_ends_the_session_and_no_run_begins_when_it_returns,
         ],

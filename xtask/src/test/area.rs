@@ -72,8 +72,8 @@ impl Area {
             Self::Proxy => vec![
                 cargo(&["-p", "e2e", "--test", "proxy"]),
                 loss_table(&[])?,
-                loss_table(&["--seed", "6", "--fault", "no-fencing", "--expect-damage"])?,
-                loss_table(&["--seed", "5", "--fault", "no-dedupe", "--expect-damage"])?,
+                loss_table(&["--seed", "6", "--rounds", "4", "--fault", "no-fencing", "--expect-damage"])?,
+                loss_table(&["--seed", "5", "--rounds", "4", "--fault", "no-dedupe", "--expect-damage"])?,
             ],
             Self::Edge => vec![cargo(&["-p", "edge-worker", "-p", "testkit"])],
             Self::Orchestration => vec![],
