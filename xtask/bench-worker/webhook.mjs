@@ -50,18 +50,18 @@ function log(event, fields) {
 }
 
 async function readCapped(request) {
-  const tooLarge = () => new Refusal(413, "too_large", `the body may have at most ${MAX_BYTES} bytes`);
   const declared = Number(request.headers.get("content-length") ?? NaN);
-  if (declared > MAX_BYTES) throw tooLarge();
   if (!request.body) return new Uint8Array();
-  if (!Number.isNaN(declared)) return new Uint8Array(await request.arrayBuffer());
+  if (declared <= MAX_BYTES) return new Uint8Array(await request.arrayBuffer());
   const chunks = [];
   let size = 0;
   for await (const chunk of request.body) {
     size += chunk.length;
-    if (size > MAX_BYTES) throw tooLarge();
-    chunks.push(chunk);
+    // What is too large is let in for a while and thrown away, so that its sender gets to read the answer.
+    if (size > 2 * MAX_BYTES) break;
+    if (!(declared > MAX_BYTES) && size <= MAX_BYTES) chunks.push(chunk);
   }
+  if (declared > MAX_BYTES || size > MAX_BYTES) throw new Refusal(413, "too_large", `the body may have at most ${MAX_BYTES} bytes`);
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 

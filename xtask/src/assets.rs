@@ -40,7 +40,7 @@ pub fn build(tools: &Tools, profile: Profile, out: &Path) -> Result<()> {
     bindgen.web(true)?.generate(&work).context("wasm-bindgen of the panel's client")?;
     let module = work.join("panel_ui_bg.wasm");
     if profile == Profile::Release {
-        wasm::optimise(tools, &module)?;
+        wasm::optimise(tools, &module, "-Oz")?;
     }
     let minify = |from: &Path, to: &Path, format: &str| {
         tools.node(

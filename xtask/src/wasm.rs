@@ -42,7 +42,6 @@ impl Profile {
 
 /// Features that V8 takes; `--all-features` makes modules that it refuses.
 const WASM_OPT: &[&str] = &[
-    "-Oz",
     "--enable-bulk-memory",
     "--enable-sign-ext",
     "--enable-mutable-globals",
@@ -132,7 +131,9 @@ fn worker(tools: &Tools, profile: Profile, name: &str, out: &Path, objects: &[&s
     bindgen.input_path(module(tools, profile, name)).out_name("index").typescript(false);
     bindgen.bundler(true)?.generate(&bindings).with_context(|| format!("wasm-bindgen of {name}"))?;
     if profile == Profile::Release {
-        optimise(tools, &bindings.join("index_bg.wasm"))?;
+        // The proxy runs for each webhook; of the panel's client every byte is loaded before it shows anything.
+        let level = if name == "proxy_worker" { "-O3" } else { "-Oz" };
+        optimise(tools, &bindings.join("index_bg.wasm"), level)?;
     }
     fs::rename(bindings.join("index_bg.wasm"), out.join("index.wasm"))?;
     fs::write(bindings.join("entry.js"), shim(objects))?;
@@ -171,10 +172,10 @@ fn shim(objects: &[&str]) -> String {
     )
 }
 
-/// Runs `wasm-opt` in place.
-pub fn optimise(tools: &Tools, module: &Path) -> Result<()> {
+/// Runs `wasm-opt` in place, at `level`.
+pub fn optimise(tools: &Tools, module: &Path, level: &str) -> Result<()> {
     let path = module.display().to_string();
     let mut arguments = WASM_OPT.to_vec();
-    arguments.extend([path.as_str(), "-o", path.as_str()]);
+    arguments.extend([level, path.as_str(), "-o", path.as_str()]);
     tools.node(&["node_modules/binaryen/bin/wasm-opt"], &arguments)
 }

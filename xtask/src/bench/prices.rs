@@ -1,9 +1,9 @@
 //! Cloudflare's public price list, as far as the proxy uses it. US dollars; the Workers Paid plan, beyond what it includes.
 //!
-//! Source: developers.cloudflare.com, `/workers/platform/pricing/`, `/durable-objects/platform/pricing/` and
-//! `/kv/platform/pricing/`, as they stood on [`READ_ON`] (Durable Objects' SQLite storage is billed since January 2026).
+//! Source: developers.cloudflare.com, `/workers/platform/pricing/` and `/durable-objects/platform/pricing/`, looked up on
+//! [`READ_ON`] in copies whose newest dated entry is of 2026-06-30. SQLite storage is billed since January 2026.
 
-/// The day whose price list this is.
+/// When the price list was looked up.
 pub const READ_ON: &str = "2026-11-23";
 
 /// A request to a Worker.
