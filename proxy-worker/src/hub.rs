@@ -134,13 +134,19 @@ fn thrown(failure: Failure) -> Error {
     Error::RustError(failure.problem().to_string())
 }
 
+/// Reads a body that nobody needs: one that is never read keeps the object in memory.
+async fn unread(request: &mut Request) -> Answer<()> {
+    request.text().await?;
+    Ok(())
+}
+
 /// An answer that is its status alone.
 fn reply_status(status: u16) -> Answer<Response> {
     Ok(Response::empty()?.with_status(status))
 }
 
 impl Hub {
-    async fn answer(&self, request: Request) -> Answer<Response> {
+    async fn answer(&self, mut request: Request) -> Answer<Response> {
         self.prepare(Waker::Request)?;
         let path = request.path();
         // What a worker key asks for that the panel asks for too: the panel vouches for its callers itself.
@@ -157,13 +163,22 @@ impl Hub {
             "/acks" => self.take_acks(request).await,
             "/heartbeats" => self.heartbeat(request).await,
             "/workers" => self.register(request).await,
-            "/workers/me/drain" => self.drain(&request).await,
-            "/workers/list" => self.list_workers(),
+            "/workers/me/drain" => {
+                unread(&mut request).await?;
+                self.drain(&request).await
+            }
+            "/workers/list" => {
+                unread(&mut request).await?;
+                self.list_workers()
+            }
             "/deliveries/list" => self.list_deliveries(request).await,
             "/deliveries/replay" => self.replay(request).await,
             "/deliveries/dismiss" => self.dismiss(request).await,
             "/deliveries/result" => self.delivery_result(request).await,
-            "/status" => self.status(),
+            "/status" => {
+                unread(&mut request).await?;
+                self.status()
+            }
             "/commands" => self.command(request).await,
             "/leases/check" => self.check_lease(request).await,
             "/tokens/linear" => self.linear_token(&request),

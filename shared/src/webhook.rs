@@ -5,6 +5,7 @@
 
 pub mod depth;
 pub mod linear;
+pub mod part;
 pub mod signature;
 pub mod stamp;
 

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::part::{ActivityPart, CommentPart, IssuePart, List, SessionPart, Text};
 use super::{MAX_DEPTH, depth, stamp};
 use crate::event::{AgentSession, Comment, EventBody, Issue};
 use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
@@ -40,10 +41,14 @@ struct Envelope {
     action: Option<Value>,
     organization_id: Option<Value>,
     webhook_timestamp: Option<Value>,
-    agent_session: Option<Value>,
-    agent_activity: Option<Value>,
-    prompt_context: Option<Value>,
-    guidance: Option<Value>,
+    #[serde(default)]
+    agent_session: SessionPart,
+    #[serde(default)]
+    agent_activity: ActivityPart,
+    #[serde(default)]
+    prompt_context: Text,
+    #[serde(default)]
+    guidance: List<CommentPart>,
 }
 
 /// Reads a body: depth, JSON, stamp, then its type.
@@ -72,32 +77,31 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
     let workspace = LinearWorkspaceId(workspace.to_owned());
     match (kind, action) {
         ("AgentSessionEvent", "created") => {
-            let agent_session = agent_session(envelope.agent_session.as_ref())?;
+            let agent_session = agent_session(envelope.agent_session)?;
             let meaning = format!("agent_session/{}", agent_session.id);
             let body = Box::new(EventBody::SessionCreated {
                 agent_session,
-                prompt_context: text_of(envelope.prompt_context.as_ref()).map(str::to_owned),
-                guidance: guidance(envelope.guidance.as_ref()),
+                prompt_context: envelope.prompt_context.0,
+                guidance: envelope.guidance.0.into_iter().filter_map(|rule| rule.body.0).collect(),
             });
             Ok(Received::Ours { workspace, meaning, body })
         }
         ("AgentSessionEvent", "prompted") => {
-            let agent_session = agent_session(envelope.agent_session.as_ref())?;
-            let activity = envelope
-                .agent_activity
-                .as_ref()
-                .filter(|value| value.is_object())
-                .ok_or_else(|| wrong_shape("a `prompted` body needs `agentActivity`"))?;
-            let activity_id = required(activity, "id", "agentActivity.id")?;
+            let agent_session = agent_session(envelope.agent_session)?;
+            let activity = envelope.agent_activity;
+            if !activity.is_object {
+                return Err(wrong_shape("a `prompted` body needs `agentActivity`"));
+            }
+            let activity_id = required(activity.id, "agentActivity.id")?;
             let meaning = format!("agent_activity/{activity_id}");
-            let body = Box::new(if field(activity, "signal") == Some("stop") {
+            let body = Box::new(if activity.signal.as_str() == Some("stop") {
                 EventBody::SessionStopped { agent_session, activity_id, from_panel: false }
             } else {
                 let text = activity
-                    .pointer("/content/body")
-                    .and_then(Value::as_str)
-                    .ok_or_else(|| wrong_shape("`agentActivity.content.body` must be a text"))?
-                    .to_owned();
+                    .content
+                    .body
+                    .0
+                    .ok_or_else(|| wrong_shape("`agentActivity.content.body` must be a text"))?;
                 EventBody::SessionPrompted { agent_session, activity_id, text, from_panel: false }
             });
             Ok(Received::Ours { workspace, meaning, body })
@@ -114,54 +118,38 @@ fn text_of(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str)
 }
 
-fn field<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Value::as_str)
-}
-
-fn owned(object: &Value, name: &str) -> Option<String> {
-    field(object, name).map(str::to_owned)
-}
-
-fn required(object: &Value, name: &str, path: &str) -> Result<String, Problem> {
-    field(object, name)
+fn required(text: Text, path: &str) -> Result<String, Problem> {
+    text.0
         .filter(|text| !text.is_empty() && text.len() <= 128)
-        .map(str::to_owned)
         .ok_or_else(|| wrong_shape(&format!("`{path}` must be a text of 1 to 128 bytes")))
 }
 
-fn agent_session(value: Option<&Value>) -> Result<AgentSession, Problem> {
-    let session = value
-        .filter(|value| value.is_object())
-        .ok_or_else(|| wrong_shape("`agentSession` must be an object"))?;
-    let part = |name| session.get(name).filter(|part| part.is_object());
-    let issue = part("issue").map(issue).transpose()?;
-    let comment = part("comment")
-        .and_then(|comment| Some(Comment { id: owned(comment, "id")?, body: owned(comment, "body")? }));
+fn agent_session(session: SessionPart) -> Result<AgentSession, Problem> {
+    if !session.is_object {
+        return Err(wrong_shape("`agentSession` must be an object"));
+    }
+    let CommentPart { id, body, .. } = session.comment;
+    let comment = id.0.zip(body.0).map(|(id, body)| Comment { id, body });
     Ok(AgentSession {
-        id: AgentSessionId(required(session, "id", "agentSession.id")?),
-        url: owned(session, "url"),
-        issue,
+        id: AgentSessionId(required(session.id, "agentSession.id")?),
+        url: session.url.0,
+        issue: if session.issue.is_object { Some(issue(session.issue)?) } else { None },
         comment,
-        creator_name: part("creator").and_then(|creator| owned(creator, "name")),
+        creator_name: session.creator.name.0,
         local: false,
     })
 }
 
-fn issue(issue: &Value) -> Result<Issue, Problem> {
+fn issue(issue: IssuePart) -> Result<Issue, Problem> {
     Ok(Issue {
-        id: IssueId(required(issue, "id", "agentSession.issue.id")?),
-        identifier: owned(issue, "identifier"),
-        title: owned(issue, "title").unwrap_or_default(),
-        description: owned(issue, "description"),
-        url: owned(issue, "url"),
-        team_id: owned(issue, "teamId"),
-        team_key: issue.pointer("/team/key").and_then(Value::as_str).map(str::to_owned),
+        id: IssueId(required(issue.id, "agentSession.issue.id")?),
+        identifier: issue.identifier.0,
+        title: issue.title.0.unwrap_or_default(),
+        description: issue.description.0,
+        url: issue.url.0,
+        team_id: issue.team_id.0,
+        team_key: issue.team.key.0,
     })
-}
-
-fn guidance(value: Option<&Value>) -> Vec<String> {
-    let rules = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    rules.iter().filter_map(|rule| owned(rule, "body")).collect()
 }
 
 #[cfg(test)]
