@@ -91,7 +91,7 @@ pub fn all(system: &System) -> Vec<Case> {
         ("a raw line break in a text", fresh().to_string().replacen("DEMO", "DE\nMO", 1)),
         (
             "a number that no double holds",
-            fresh().to_string().replace("\"archivedAt\":null", "\"archivedAt\":1e400"),
+            fresh().to_string().replacen("\"title\":\"", "\"title\":1e400,\"was\":\"", 1),
         ),
         ("such a number in a field that nobody reads", fresh().to_string().replacen('{', "{\"x\":1e400,", 1)),
         ("nested 64 deep", nested(&fresh(), 63)),
