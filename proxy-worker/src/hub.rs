@@ -134,7 +134,7 @@ fn thrown(failure: Failure) -> Error {
     Error::RustError(failure.problem().to_string())
 }
 
-/// Reads a body that nobody needs: one that is never read keeps the object in memory.
+/// Reads a body that nobody needs, so that no request is left half read.
 async fn unread(request: &mut Request) -> Answer<()> {
     request.text().await?;
     Ok(())

@@ -70,7 +70,7 @@ impl Hub {
     fn perform(&self, deed: Deed, now: Timestamp) -> Answer<()> {
         match deed {
             Deed::Offer { worker, item } => {
-                let text = self.offer_text(&item, worker)?;
+                let text = self.offer_text(&item)?;
                 for socket in self.streams_of(&worker.to_string()) {
                     let _ = socket.send_with_str(&text);
                 }
@@ -96,13 +96,13 @@ impl Hub {
     }
 
     /// The `event` line of an offer. The stored text goes into it as it is: nothing is parsed again.
-    fn offer_text(&self, item: &Item, worker: WorkerId) -> Answer<String> {
+    fn offer_text(&self, item: &Item) -> Answer<String> {
         let kept = self.fresh.take().filter(|(seq, _)| *seq == item.seq);
         let event = match kept {
             Some((_, text)) => text,
             None => row::body(&self.sql(), item.seq)?,
         };
-        let slice = self.linear_slice(worker)?;
+        let slice = self.linear_slice()?;
         let key = serde_json::to_string(&item.key)?;
         Ok(format!(
             r#"{{"type":"event","seq":{},"attempt":{},"sessionKey":{key},"token":{},"takeover":{},"ask":{},"firstThought":{},"linearSlice":{slice},"event":{event}}}"#,

@@ -30,7 +30,7 @@ impl Hub {
         reply::json(&HeartbeatAnswer {
             lost,
             exclusive_ms: self.settings.exclusive_ms(),
-            linear_slice: Some(self.linear_slice(worker)?),
+            linear_slice: Some(self.linear_slice()?),
             config_etag: self.config_etag()?,
         })
     }

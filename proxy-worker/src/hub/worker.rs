@@ -111,8 +111,8 @@ impl Hub {
         )
     }
 
-    /// What this worker may spend of the hour's requests to Linear: an even share of what nobody has used yet.
-    pub(super) fn linear_slice(&self, _worker: WorkerId) -> Answer<u32> {
+    /// What a worker may spend of the hour's requests to Linear: an even share of what nobody has used yet.
+    pub(super) fn linear_slice(&self) -> Answer<u32> {
         let now = clock::now();
         let (allowed, used) = self.linear_budget(now)?;
         let on_line = self.with_fleet(|fleet| {

@@ -1,6 +1,6 @@
 //! What time does: offers that nobody took, leases that were not renewed, first thoughts that are due, outages.
 
-use crate::id::{SessionKey, WorkerId};
+use crate::id::SessionKey;
 
 use super::delivery::EventState;
 use super::lease::Standing;
@@ -89,14 +89,10 @@ impl<L: Ledger> Rules<'_, L> {
         for id in self.ledger.held_for()? {
             let expected = self.worker(id).is_some_and(|worker| worker.is_expected(self.now, self.settings));
             if !expected {
-                self.end_waits_for(id)?;
+                self.ledger.end_holds(Hold::Worker(id))?;
             }
         }
         Ok(())
-    }
-
-    fn end_waits_for(&mut self, id: WorkerId) -> Result<(), L::Error> {
-        self.ledger.end_holds(Hold::Worker(id))
     }
 
     /// What is to be tried again now goes to its session's holder, however full that is.
