@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shared::hub::call::Taken;
 use shared::id::OrgId;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit, Response, Stub};
-use worker_shell::failure::{Answer, Failure};
+use worker::{Env, Method, Request, RequestInit, Stub};
+use worker_shell::failure::Answer;
 use worker_shell::object;
 
 /// The hub of `org`.
@@ -23,15 +24,15 @@ pub async fn post<T: DeserializeOwned>(
     object::post(&hub(env, org)?, path, body).await
 }
 
-/// Hands a framed event to a hub. Its status says what became of it; nothing of its answer is read here.
-pub async fn deliver(env: &Env, org: OrgId, framed: &str) -> Answer<Response> {
+/// Hands framed events to a hub, and says of each in turn what became of it.
+pub async fn deliver(env: &Env, org: OrgId, events: &[String]) -> Answer<Vec<Taken>> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(framed)));
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&events.join("\n"))));
     let request = Request::new_with_init("https://hub/deliveries", &init)?;
-    Ok(hub(env, org)?.fetch_with_request(request).await?)
-}
-
-/// What a hub's refusal says.
-pub async fn refusal(answer: Response) -> Failure {
-    object::refusal(answer).await
+    let mut answer = hub(env, org)?.fetch_with_request(request).await?;
+    match answer.status_code() {
+        201 => Ok(vec![Taken::Stored; events.len()]),
+        200 => Ok(serde_json::from_str(&answer.text().await?)?),
+        _ => Err(object::refusal(answer).await),
+    }
 }

@@ -7,6 +7,7 @@
 mod deliveries;
 mod directory;
 mod edge_api;
+mod group;
 mod hub;
 mod hub_stub;
 mod routes;
@@ -16,6 +17,6 @@ mod webhook;
 use worker::{Context, Env, Request, Response, event};
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    routes::answer(request, env).await
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    routes::answer(request, env, context).await
 }

@@ -1,14 +1,14 @@
 //! The proxy's public routes, all of them.
 
 use shared::problem::{Problem, ProblemCode};
-use worker::{Env, Method, Request, Response};
+use worker::{Context, Env, Method, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::reply;
 
 use crate::{deliveries, edge_api, setup, webhook};
 
 /// Answers a request, with a problem document where it is refused.
-pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
+pub async fn answer(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let (method, path) = (request.method(), request.path());
     let allowed = methods(&path);
     if !allowed.is_empty() && !allowed.contains(&method) {
@@ -19,7 +19,7 @@ pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
         response.headers().set("allow", &names)?;
         return Ok(response);
     }
-    reply::finish(route(&path, request, env).await)
+    reply::finish(route(&path, request, env, &context).await)
 }
 
 fn methods(path: &str) -> &'static [Method] {
@@ -34,9 +34,9 @@ fn methods(path: &str) -> &'static [Method] {
     }
 }
 
-async fn route(path: &str, request: Request, env: Env) -> Answer<Response> {
+async fn route(path: &str, request: Request, env: Env, context: &Context) -> Answer<Response> {
     match path {
-        "/webhooks/linear" => webhook::receive(request, &env).await,
+        "/webhooks/linear" => webhook::receive(request, &env, context).await,
         "/v1/workers" => edge_api::forward(request, &env, "/workers").await,
         "/v1/acks" => edge_api::forward(request, &env, "/acks").await,
         "/v1/heartbeats" => edge_api::forward(request, &env, "/heartbeats").await,

@@ -6,27 +6,28 @@
 use serde::Serialize;
 use shared::event::Event;
 use shared::hub::arrived::Arrived;
+use shared::hub::call::Taken;
 use shared::id::{DeliveryId, EventId};
 use shared::problem::{Problem, ProblemCode};
 use shared::webhook::LINEAR_MAX_BYTES;
 use shared::webhook::linear::{self, Received};
 use shared::webhook::signature::Signature;
-use worker::{Env, Request, Response};
+use worker::{Context, Env, Request, Response};
 use worker_shell::failure::{Answer, Failure};
 use worker_shell::{body, clock, credential, log, random, reply, subtle};
 
-use crate::{directory, hub_stub};
+use crate::{directory, group};
 
 /// Takes one webhook.
-pub async fn receive(request: Request, env: &Env) -> Answer<Response> {
-    let outcome = take(request, env).await;
+pub async fn receive(request: Request, env: &Env, context: &Context) -> Answer<Response> {
+    let outcome = take(request, env, context).await;
     if let Err(Failure::Refused(problem)) = &outcome {
         log::info("webhook.refused", &[("provider", "linear"), ("code", &problem.code)]);
     }
     outcome
 }
 
-async fn take(mut request: Request, env: &Env) -> Answer<Response> {
+async fn take(mut request: Request, env: &Env, context: &Context) -> Answer<Response> {
     let body = body::read_capped(&mut request, LINEAR_MAX_BYTES).await?;
     let header = request.headers().get("linear-signature")?;
     verify(env, header.as_deref(), &body).await?;
@@ -52,16 +53,24 @@ async fn take(mut request: Request, env: &Env) -> Answer<Response> {
         body: *event,
     };
     let framed = Arrived::of(&event, meaning).frame(&serde_json::to_string(&event)?)?;
-    let answer = hub_stub::deliver(env, org, &framed).await.map_err(unavailable)?;
-    let status = match answer.status_code() {
-        201 => "stored",
-        200 => "duplicate",
-        // The organization's rate: the hub's own words and header.
-        429 => return Ok(answer),
-        _ => return Err(unavailable(hub_stub::refusal(answer).await)),
-    };
-    // No line in the log: the hub's deliveries and its status tell of what was taken.
-    reply::json(&Taken { status })
+    // No line in the log of what is stored: the hub's deliveries and its status tell of it.
+    match group::store(env, context, org, framed).await.map_err(unavailable)? {
+        Taken::Stored => reply::json(&Told { status: "stored" }),
+        Taken::Duplicate => reply::json(&Told { status: "duplicate" }),
+        Taken::RateLimited { retry_after_s } => too_many(retry_after_s),
+        Taken::Failed => Err(not_stored().into()),
+    }
+}
+
+fn too_many(retry_after_s: u32) -> Answer<Response> {
+    let problem = Problem::new(
+        ProblemCode::RateLimited,
+        "this organization sends too many webhooks; try again in the next minute",
+    );
+    log::info("webhook.refused", &[("provider", "linear"), ("code", &problem.code)]);
+    let response = reply::problem(&problem)?;
+    response.headers().set("retry-after", &retry_after_s.to_string())?;
+    Ok(response)
 }
 
 async fn verify(env: &Env, header: Option<&str>, body: &[u8]) -> Answer<()> {
@@ -82,7 +91,7 @@ async fn verify(env: &Env, header: Option<&str>, body: &[u8]) -> Answer<()> {
 }
 
 #[derive(Serialize)]
-struct Taken {
+struct Told {
     status: &'static str,
 }
 
@@ -97,7 +106,11 @@ fn unavailable(failure: Failure) -> Failure {
         refused @ Failure::Refused(_) => refused,
         platform @ Failure::Platform { .. } => {
             let _logged = platform.problem();
-            Problem::new(ProblemCode::StoreUnavailable, "the event could not be stored; send it again").into()
+            not_stored().into()
         }
     }
+}
+
+fn not_stored() -> Problem {
+    Problem::new(ProblemCode::StoreUnavailable, "the event could not be stored; send it again")
 }

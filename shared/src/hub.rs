@@ -4,7 +4,7 @@
 //! - [`lease`]: who may act for a session, and until when.
 //! - [`fleet`], [`balance`]: the workers, and which of them gets a session.
 //! - [`ledger`]: what is kept; [`rules`]: what happens to it, in parts: [`arrival`], [`offer`], [`ack`], [`stream`], [`lapse`].
-//! - [`arrived`]: an event on its way in.
+//! - [`arrived`]: an event on its way in; [`group`]: those that go in together.
 //! - [`call`]: what the Workers say to a hub.
 //! - [`backoff`]: how long to wait before another attempt.
 //!
@@ -18,6 +18,7 @@ pub mod balance;
 pub mod call;
 pub mod delivery;
 pub mod fleet;
+pub mod group;
 pub mod lapse;
 pub mod lease;
 pub mod ledger;

@@ -1,11 +1,11 @@
 //! `POST /deliveries`: webhooks in. One delivery id, one event; and one meaning, one event (invariants D1 and D2).
 
 use shared::hub::arrived::{Arrived, Split};
+use shared::hub::call::Taken;
 use shared::hub::delivery::EventState;
 use shared::hub::fleet::Wants;
 use shared::hub::ledger::{Item, Sort};
 use shared::id::{FencingToken, Seq};
-use shared::problem::{Problem, ProblemCode};
 use shared::time::Timestamp;
 use worker::{Request, Response};
 use worker_shell::failure::{Answer, Failure};
@@ -19,34 +19,40 @@ use super::{Hub, reply_status};
 const MAX_BYTES: usize = 12 * 1024 * 1024;
 
 impl Hub {
-    /// Answered only once the event is in the tables: 201 stored, 200 stored before.
+    /// Answered only once the events are in the tables: 201 when all of them are new, else what became of each.
     pub(super) async fn deliver(&self, mut request: Request) -> Answer<Response> {
-        let now = clock::now();
-        if let Some(refusal) = self.check_rate(now)? {
-            return Ok(refusal);
-        }
         let text = body::read_text(&mut request, MAX_BYTES).await?;
-        let Split { arrived, event } = Split::of(&text)?;
-        let stored = self.store(arrived, event, now)?;
-        reply_status(if stored.is_some() { 201 } else { 200 })
+        let now = clock::now();
+        let taken: Vec<Taken> = Split::all(&text)?.into_iter().map(|split| self.take(split, now)).collect();
+        if taken.iter().all(|taken| *taken == Taken::Stored) {
+            return reply_status(201);
+        }
+        reply::json(&taken)
     }
 
-    fn check_rate(&self, now: Timestamp) -> Answer<Option<Response>> {
+    /// One event of a group; that it fails is no reason to refuse the others.
+    fn take(&self, Split { arrived, event }: Split<'_>, now: Timestamp) -> Taken {
+        if let Some(retry_after_s) = self.over_rate(now) {
+            return Taken::RateLimited { retry_after_s };
+        }
+        match self.store(arrived, event, now) {
+            Ok(Some(_)) => Taken::Stored,
+            Ok(None) => Taken::Duplicate,
+            Err(failure) => {
+                let _logged = failure.problem();
+                Taken::Failed
+            }
+        }
+    }
+
+    /// In how many seconds the organization may send again, if it has sent too many in this minute.
+    fn over_rate(&self, now: Timestamp) -> Option<u32> {
         let minute = now.as_millis() / 60_000;
         let (counted, count) = self.rate.get();
         let count = if counted == minute { count.saturating_add(1) } else { 1 };
         self.rate.set((minute, count));
-        if count <= self.settings.webhooks_per_minute {
-            return Ok(None);
-        }
-        let problem = Problem::new(
-            ProblemCode::RateLimited,
-            "this organization sends too many webhooks; try again in the next minute",
-        );
         let left = 60 - (now.as_millis() / 1_000).rem_euclid(60);
-        let response = reply::problem(&problem)?;
-        response.headers().set("retry-after", &left.to_string())?;
-        Ok(Some(response))
+        (count > self.settings.webhooks_per_minute).then(|| u32::try_from(left).unwrap_or(60))
     }
 
     /// Stores an event and hands it on. `None`: it was there already.

@@ -94,13 +94,17 @@ pub struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// Takes a framed event apart. JSON holds no raw line break, so the first one ends the first part.
-    pub fn of(text: &'a str) -> Result<Self, Problem> {
+    /// Takes framed events apart that were joined by line breaks. JSON holds no raw line break, so the lines take turns.
+    pub fn all(text: &'a str) -> Result<Vec<Self>, Problem> {
         let wrong = |detail: String| Problem::new(ProblemCode::InvalidRequest, detail);
-        let (first, event) =
-            text.split_once('\n').ok_or_else(|| wrong("the event's own line is missing".to_owned()))?;
-        let arrived = serde_json::from_str(first).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { arrived, event })
+        let mut lines = text.split('\n');
+        let mut all = Vec::new();
+        while let Some(first) = lines.next() {
+            let event = lines.next().ok_or_else(|| wrong("the event's own line is missing".to_owned()))?;
+            let arrived = serde_json::from_str(first).map_err(|error| wrong(error.to_string()))?;
+            all.push(Self { arrived, event });
+        }
+        Ok(all)
     }
 }
 
@@ -136,9 +140,12 @@ mod tests {
         let arrived = Arrived::of(&event, "m\n".into());
         assert_eq!((arrived.sort, arrived.wants.repository.as_deref()), (Sort::Local, Some("app")));
         let framed = arrived.frame(&text).unwrap();
-        assert_eq!(Split::of(&framed).unwrap(), Split { arrived, event: &text });
-        for nasty in ["", "\n", "{}\n{}", "no line"] {
-            assert!(Split::of(nasty).is_err(), "{nasty:?}");
+        let two = format!("{framed}\n{framed}");
+        let split = Split { arrived, event: &text };
+        assert_eq!(Split::all(&framed).unwrap(), std::slice::from_ref(&split));
+        assert_eq!(Split::all(&two).unwrap(), [split.clone(), split]);
+        for nasty in ["", "\n", "{}\n{}", "no line", &format!("{framed}\n"), &format!("{framed}\n{text}")] {
+            assert!(Split::all(nasty).is_err(), "{nasty:?}");
         }
     }
 }

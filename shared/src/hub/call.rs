@@ -8,6 +8,23 @@ use crate::id::{
     AgentSessionId, DeliveryId, EventId, FencingToken, KeyId, LinearWorkspaceId, SessionKey, WorkerId,
 };
 
+/// What became of one event of `POST /deliveries`. When all are stored the answer is a bare 201, else 200 with a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Taken {
+    /// It is in the tables.
+    Stored,
+    /// It was in the tables before, by its delivery id or by its meaning.
+    Duplicate,
+    /// The organization sends too many.
+    RateLimited {
+        /// When to come back, in s.
+        retry_after_s: u32,
+    },
+    /// It could not be stored; the sender tries again.
+    Failed,
+}
+
 /// `POST /commands`: a row of the panel's `hub_outbox`. Its id is the delivery id; repeating it is harmless.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
