@@ -122,8 +122,8 @@ async fn work_moves_once(system: &Arc<System>, killed: Bot, left: &[Bot]) -> Res
         let offers = left.iter().flat_map(|bot| tokens.keys().flat_map(|key| bot.offers_of(key)));
         let mut offers: Vec<(Offer, Instant)> = offers.filter(|(_, at)| *at > died).collect();
         // An offer that a planned reconnect overtook comes again on the new stream: the same event under the same token.
-        offers.sort_by_key(|(offer, at)| (offer.seq, offer.token, *at));
-        offers.dedup_by_key(|(offer, _)| (offer.seq, offer.token));
+        let mut known = BTreeSet::new();
+        offers.retain(|(offer, _)| known.insert((offer.seq, offer.token)));
         offers
     };
     poll::until("all of its open work to have moved", SOON, async || {
