@@ -19,6 +19,7 @@ mod real_edge;
 mod refusals;
 mod routes;
 mod streams;
+mod together;
 mod transports;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
             duplicates::two_delivery_ids_of_one_agent_session_are_one_event,
             duplicates::two_prompts_are_two_events_and_the_same_prompt_again_is_none,
             duplicates::fifty_deliveries_of_one_body_at_once_are_one_event,
+            together::each_of_many_at_once_gets_its_own_answer,
+            together::webhooks_whose_senders_leave_do_not_hold_up_those_that_stay,
             differential::the_official_handler_and_the_proxy_accept_and_refuse_the_same_bodies,
             streams::a_stream_says_hello_first_and_then_shows_that_it_lives,
             streams::an_event_that_waits_is_offered_as_soon_as_a_stream_opens,
