@@ -199,6 +199,7 @@ impl Hub {
         if !self.ready.get() {
             schema::migrate(&self.state)?;
             // Before anything else is looked at: after an outage nothing may move because of it.
+            self.miss_streams(now)?;
             self.forgive_outage(now)?;
             self.remember_words()?;
             self.ready.set(true);

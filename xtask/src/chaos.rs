@@ -159,7 +159,7 @@ fn summary(reports: &[Report], seed: u64) -> String {
         sum(|report| report.table.reordered.len()),
         sum(|report| report.table.done),
         sum(|report| report.table.stale.len()),
-        sum(|report| report.moved_by_outage),
+        sum(|report| report.moved_by_outage.len()),
         reports.len(),
         reports.iter().filter(|report| report.is_good()).count(),
     )

@@ -13,7 +13,7 @@ use e2e::system::System;
 use serde_json::{Value, json};
 use testkit::webhook::AgentSessionWebhooks;
 
-use crate::open::{created, prompted, send_all};
+use crate::open::{accept_next, created, finish, mark, prompted, send_all};
 
 /// Lease and grace of the system that these tests run on.
 pub const SHARES: [&str; 5] = [
@@ -170,6 +170,30 @@ async fn work_moves_once(system: &Arc<System>, killed: Bot, left: &[Bot]) -> Res
         bot.finish_all().await?;
     }
     Ok(())
+}
+
+pub async fn after_workerd_was_killed_in_a_quiet_time_a_follow_up_waits_for_the_worker_of_its_session(
+    system: Arc<System>,
+) -> Result<()> {
+    let quiet = [Transport::WebSocket; 2];
+    let (first, other) = (RawWorker::register(&system).await?, RawWorker::beside_others(&system).await?);
+    let mut stream = first.stream_over(quiet[0]).await?;
+    let hooks = created(&system).await?;
+    let offer = accept_next(&mut stream, &hooks).await?;
+    finish(&first, &[&offer]).await?;
+    let heard = Instant::now();
+    let before = other.stream_over(quiet[1]).await?;
+    // Longer than lease and grace nothing is heard of the first one, since it has nothing to say.
+    tokio::time::sleep_until((heard + MOVES_AFTER + BEAT).into()).await;
+    drop(before);
+    system.kill_workerd().await?;
+    let mut early = other.stream_over(quiet[1]).await?;
+    prompted(&system, &hooks, "One more thing").await?;
+    mark(&system, &mut early, &[&hooks.issue_id]).await?;
+    let mut back = first.stream_over(quiet[0]).await?;
+    let offer = back.offer_of(&hooks.issue_id).await?;
+    ensure!(!offer.says("takeover"), "{offer:?}");
+    finish(&first, &[&offer]).await
 }
 
 /// The settings under which nothing ever moves; streams end after a few lines.

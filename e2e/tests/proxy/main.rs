@@ -137,6 +137,7 @@ fn main() -> ExitCode {
         beside: false,
         tests: tests![
             balance::open_work_spreads_by_weight_sticks_over_reconnects_and_leaves_a_killed_worker_once,
+            balance::after_workerd_was_killed_in_a_quiet_time_a_follow_up_waits_for_the_worker_of_its_session,
         ],
     };
     let never = Group {

@@ -62,7 +62,7 @@ impl Hub {
         }
         let Ok(worker) = tag.parse::<WorkerId>() else { return Ok(()) };
         let now = clock::now();
-        self.seen(worker, now)?;
+        self.left(worker, now)?;
         self.apply(now, |rules| rules.close_stream(worker))?;
         Ok(())
     }

@@ -88,12 +88,37 @@ impl Hub {
         )
     }
 
+    /// Its last stream is gone.
+    pub(super) fn left(&self, worker: WorkerId, now: Timestamp) -> Answer<()> {
+        self.seen.borrow_mut().insert(worker, now.as_millis());
+        self.sql().run(
+            "UPDATE workers SET last_seen_at = ?, connected = 0 WHERE id = ?",
+            vec![sql::time(now), worker.to_string().into()],
+        )
+    }
+
+    /// Streams that ended without the hub, since it was away itself: their workers were on line until then, and what
+    /// waits for them waits from now. Nothing moves because the hub was away.
+    pub(super) fn miss_streams(&self, now: Timestamp) -> Answer<()> {
+        let open: Vec<String> = self
+            .state
+            .get_websockets()
+            .iter()
+            .filter_map(|socket| socket.deserialize_attachment::<String>().ok().flatten())
+            .collect();
+        self.sql().run(
+            "UPDATE workers SET last_seen_at = ?1, connected = 0
+             WHERE connected = 1 AND id NOT IN (SELECT value FROM json_each(?2))",
+            vec![sql::time(now), serde_json::to_string(&open)?.into()],
+        )
+    }
+
     /// A heartbeat or a `hello`: one row that renews all of a worker's leases. `said`: slots, runs, requests to Linear.
     pub(super) fn beat(&self, worker: WorkerId, now: Timestamp, said: Option<(u32, u32, u32)>) -> Answer<()> {
         self.seen.borrow_mut().insert(worker, now.as_millis());
         let Some((slots, used, linear_used)) = said else {
             return self.sql().run(
-                "UPDATE workers SET last_seen_at = ?1, beat_at = ?1 WHERE id = ?2",
+                "UPDATE workers SET last_seen_at = ?1, beat_at = ?1, connected = 1 WHERE id = ?2",
                 vec![sql::time(now), worker.to_string().into()],
             );
         };

@@ -15,6 +15,10 @@ const MAX_REASON: usize = 300;
 impl<L: Ledger> Rules<'_, L> {
     /// Takes one ack. `random` spreads a retry's pause.
     pub fn ack(&mut self, worker: WorkerId, ack: &Ack, random: u8) -> Result<AckAnswer, L::Error> {
+        // Whatever it says, it is there: a worker without leases is heard of by nothing else.
+        if let Some(known) = self.fleet.get_mut(worker) {
+            known.last_seen_at = known.last_seen_at.max(self.now);
+        }
         let Some(mut item) = self.ledger.item(ack.seq)? else { return Ok(AckAnswer::Unknown) };
         let session = self.ledger.session(&item.key)?.unwrap_or_default();
         if self.fencing {

@@ -143,6 +143,25 @@ fn a_session_without_a_lease_waits_for_its_worker_and_then_goes_on_with_another(
 }
 
 #[test]
+fn a_worker_that_acked_a_moment_ago_is_waited_for_when_an_offer_to_it_ends() {
+    let mut hub = Hub::up(2);
+    let first = hub.event("k", "a");
+    // It holds no lease, so it sends no heartbeats; its stream has been open for long.
+    hub.done(1, first);
+    hub.pass(AWAY);
+    let second = hub.event("k", "a");
+    hub.done(1, second);
+    hub.offers();
+    let third = hub.event("k", "a");
+    assert_eq!(hub.offers(), [(1, third.0, 3)]);
+    hub.ring_after(OFFER);
+    assert_eq!(hub.offers(), [], "its acks were lost, and it is heard of again soon");
+    assert_eq!(hub.item(third).hold, Some(Hold::Worker(wrk(1))));
+    hub.open(1);
+    assert_eq!(hub.offers(), [(1, third.0, 4)]);
+}
+
+#[test]
 fn a_sticky_worker_that_comes_back_in_time_gets_its_session() {
     let mut hub = Hub::up(2);
     let first = hub.event("k", "a");

@@ -48,10 +48,10 @@ pub struct Table {
 /// One take-over, as it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// The session.
-    pub session: String,
-    /// The first thing that the new worker did, in ms since 1970.
-    pub at: i64,
+    /// When the new worker did its first thing.
+    pub at: Timestamp,
+    /// That, and the last thing that the one before did.
+    pub told: String,
 }
 
 /// All whole lines of all ledgers. One that cannot be read is an error.
@@ -108,8 +108,14 @@ impl Table {
         table
     }
 
+    /// What moved from `from` until `to`, in ms since 1970.
+    pub fn moves_within(&self, from: i64, to: i64) -> impl Iterator<Item = &Move> {
+        self.moves.iter().filter(move |one| (from..to).contains(&one.at.as_millis()))
+    }
+
     fn session(&mut self, lines: &[&Line], ids: &BTreeMap<&str, usize>) {
-        let (mut seq, mut token, mut worker) = (0, 0, None);
+        let (mut seq, mut token) = (0, 0);
+        let mut before: Option<&Line> = None;
         let mut seen = BTreeSet::new();
         for line in lines {
             if line.token < token {
@@ -122,10 +128,11 @@ impl Table {
                 }
                 seq = seq.max(line.seq);
             }
-            if worker.is_some_and(|worker| worker != &line.worker) {
-                self.moves.push(Move { session: line.session.clone(), at: line.at.as_millis() });
+            if let Some(before) = before.filter(|before| before.worker != line.worker) {
+                self.moves
+                    .push(Move { at: line.at, told: format!("{}, after {}", told(line), told(before)) });
             }
-            worker = Some(&line.worker);
+            before = Some(line);
             token = token.max(line.token);
         }
     }
@@ -188,6 +195,23 @@ mod tests {
         assert_eq!(with(&|lines| lines[0].token = 2), [20, 0, 0, 0, others, 0, 0]);
         assert_eq!(with(&|lines| lines[0].delivery = "x".into()), [19, 1, 0, 0, 0, 1, 0]);
         assert_eq!(with(&|lines| lines[last].worker = "b".into()), [20, 0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_move_counts_for_the_time_in_which_the_new_worker_first_did_something() {
+        let (deliveries, mut lines) = good();
+        let of_first = |line: &Line| line.session == lines[0].session;
+        let last = lines.iter().rposition(of_first).unwrap();
+        lines[last].worker = "b".into();
+        let at = lines[last].at.as_millis();
+        let table = Table::of(&lines, &deliveries);
+        let within = |from, to| table.moves_within(from, to).count();
+        assert_eq!((within(at, at + 1), within(0, at), within(at + 1, i64::MAX)), (1, 0, 0));
+        let told = &table.moves[0].told;
+        assert!(
+            told.contains("by b") && told.contains("by a") && told.contains(&lines[last].session),
+            "{told}"
+        );
     }
 
     #[test]

@@ -110,6 +110,10 @@ mod tests {
                 ),
                 (5, 1)
             );
+            let held = plan.outages.iter().find(|outage| outage.hold > 0).unwrap();
+            let (from, to) = Scale::of(1_000).quiet.unwrap();
+            assert!(held.at >= from + LEASE_MS + GRACE_MS, "what was harmed before has moved by then");
+            assert!(held.at + held.hold + LEASE_MS + GRACE_MS < to, "what it moves shows in the quiet time");
             let early =
                 plan.deliveries.iter().filter(|delivery| delivery.activity.is_none()).filter(|created| {
                     plan.deliveries

@@ -58,8 +58,8 @@ pub struct Report {
     pub deliveries: usize,
     /// From the ledgers.
     pub table: Table,
-    /// Sessions that moved because workerd was away.
-    pub moved_by_outage: usize,
+    /// What moved because workerd was away.
+    pub moved_by_outage: Vec<String>,
     /// Every count that is only told.
     pub counts: BTreeMap<&'static str, u64>,
     /// What else went wrong, in words.
@@ -75,7 +75,7 @@ impl Report {
         let columns = [&table.lost, &table.doubled, &table.reordered, &table.stale, &table.foreign];
         columns.iter().all(|column| column.is_empty())
             && table.done == self.deliveries
-            && self.moved_by_outage == 0
+            && self.moved_by_outage.is_empty()
             && self.wrong.is_empty()
     }
 
@@ -88,6 +88,7 @@ impl Report {
     /// The line.
     pub fn line(&self) -> String {
         let Self { seed, table, moved_by_outage, counts, wrong, .. } = self;
+        let moved_by_outage = moved_by_outage.len();
         let mut line = format!(
             "lost={} doubled={} reordered={} done={} stale={} foreign={} moved_by_outage={moved_by_outage} moved={}",
             table.lost.len(),
@@ -115,6 +116,7 @@ impl Report {
             ("reordered", &table.reordered),
             ("stale", &table.stale),
             ("foreign", &table.foreign),
+            ("moved by the outage", &self.moved_by_outage),
             ("wrong", &self.wrong),
             ("the hub", &self.hub),
         ];
@@ -200,7 +202,7 @@ impl Stage<'_> {
         self.settle(&plan, &mut edges).await?;
         let table = Table::of(&ledger::read(&self.ledgers())?, &plan.deliveries);
         let mut report = Report { seed, deliveries: plan.deliveries.len(), table, ..Report::default() };
-        report.moved_by_outage = self.moved_by_outage(&report.table, begun_at);
+        report.moved_by_outage = self.moved_by_outage(&plan, &report.table, begun_at);
         report.counts = counts(&injected, &answers);
         report.counts.insert("seconds", begun.elapsed().as_secs());
         report.wrong = self.wrong(&report, &edges, &answers);
@@ -270,13 +272,13 @@ impl Stage<'_> {
         alive_for(edges, Duration::from_millis(LEASE_MS + GRACE_MS + 2_000)).await
     }
 
-    /// In the quiet time no edge was harmed: what moved in it moved because workerd was away.
-    fn moved_by_outage(&self, table: &Table, begun_at: i64) -> usize {
-        let Some((from, to)) = self.scale.quiet else { return 0 };
-        // What an earlier fault had moved has shown by then.
-        let from = from + LEASE_MS + GRACE_MS;
+    /// No edge is harmed in the quiet time, and what earlier harm moves has moved before the long outage begins: what
+    /// moves between that and the end of the quiet time moves because workerd was away.
+    fn moved_by_outage(&self, plan: &Plan, table: &Table, begun_at: i64) -> Vec<String> {
+        let Some((_, quiet_until)) = self.scale.quiet else { return Vec::new() };
+        let Some(outage) = plan.outages.iter().find(|outage| outage.hold > 0) else { return Vec::new() };
         let time = |ms: u64| begun_at + i64::try_from(ms).unwrap_or(i64::MAX);
-        table.moves.iter().filter(|one| (time(from)..time(to)).contains(&one.at)).count()
+        table.moves_within(time(outage.at), time(quiet_until)).map(|one| one.told.clone()).collect()
     }
 
     fn wrong(&self, report: &Report, edges: &[Edge], answers: &Answers) -> Vec<String> {

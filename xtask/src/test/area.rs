@@ -70,7 +70,7 @@ impl Area {
                 vec![cargo(&["-p", "shared", "--all-features"]), cargo(&["-p", "xtask"])]
             }
             Self::Proxy => vec![
-                cargo(&["-p", "e2e", "--test", "proxy"]),
+                cargo(&["-p", "e2e", "--test", "hub_tables", "--test", "proxy"]),
                 loss_table(&[])?,
                 loss_table(&["--seed", "6", "--rounds", "4", "--fault", "no-fencing", "--expect-damage"])?,
                 loss_table(&["--seed", "5", "--rounds", "4", "--fault", "no-dedupe", "--expect-damage"])?,
