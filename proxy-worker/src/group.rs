@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// A webhook waits so often for [`STALE_MS`]; then its sender is told to send again.
-const PATIENCE: u32 = 3;
+const PATIENCE: u32 = 9;
 
 /// A webhook that waits.
 #[derive(Default)]
@@ -69,20 +69,24 @@ pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> 
             context.wait_until(send(env.clone(), org));
         }
         // The runtime ends a request that waits for nothing but another one, so each has a timer of its own.
-        match select(woken, Delay::from(Duration::from_millis(STALE_MS.unsigned_abs()))).await {
-            Either::Left(_) => woken = JsFuture::from(waiter.promise()),
-            Either::Right(((), same)) => {
-                woken = same;
+        let still = match select(woken, Delay::from(Duration::from_millis(STALE_MS.unsigned_abs()))).await {
+            Either::Left(_) => None,
+            Either::Right(((), still)) => {
                 patience -= 1;
-                waiter.turn.set(with_group(org, |group| group.claim(clock::now())));
+                if with_group(org, |group| group.claim(clock::now())) {
+                    waiter.turn.set(true);
+                }
+                Some(still)
             }
-        }
-        if let Some(taken) = waiter.taken.take() {
+        };
+        let over = waiter.taken.take().or((patience == 0).then_some(Taken::Failed));
+        if let Some(taken) = over {
+            if waiter.turn.take() {
+                context.wait_until(send(env.clone(), org));
+            }
             return Ok(taken);
         }
-        if patience == 0 {
-            return Ok(Taken::Failed);
-        }
+        woken = still.unwrap_or_else(|| JsFuture::from(waiter.promise()));
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::time::Timestamp;
 
 /// A call that takes longer than this, in ms, is not waited for by those who come after.
-pub const STALE_MS: i64 = 3_000;
+pub const STALE_MS: i64 = 1_000;
 /// At most so many events go in one call.
 pub const MOST: usize = 64;
 /// A call carries at most so many bytes, unless its first event alone is larger.
