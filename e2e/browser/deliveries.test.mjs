@@ -44,6 +44,24 @@ const offer = (title, times = 1) =>
   until(`offer ${times} of ${title}`, SOON, async () =>
     stream.offers.filter((line) => JSON.stringify(line.event).includes(title))[times - 1]);
 
+/** A delivery that the worker gives back until it is a dead letter. Gives its ids. */
+async function deadLetter(identifier, title, reason = "the disk is full") {
+  const ids = await system.delegate({ identifier, title, description: "x" });
+  for (const time of [1, 2]) {
+    const offered = await offer(title, time);
+    await worker.ack(offered, "accepted");
+    await worker.ack(offered, "retry", { reason, afterMs: 1 });
+  }
+  return ids;
+}
+
+/** Takes this offer of an issue and is done with it. */
+async function finish(title, time) {
+  const offered = await offer(title, time);
+  assert.equal(await worker.ack(offered, "accepted"), "ok");
+  assert.equal(await worker.ack(offered, "done"), "ok");
+}
+
 test("empty lists say what will be there and what comes next", async () => {
   for (const [path, words] of [["/deliveries", /No deliveries yet/], ["/workers", /No worker has connected yet/]]) {
     const { page, seen } = await open(path);
@@ -64,7 +82,7 @@ test("a delivery appears by itself, opens by keyboard, and says why it waits", a
   await row(page, "Follow my way").getByRole("button").focus();
   await page.keyboard.press("Enter");
   await page.locator(".way .is-now", { hasText: /Waits/ }).waitFor();
-  assert.match(new URL(page.url()).searchParams.get("open"), /^evt_/);
+  assert.match(new URL(page.url()).searchParams.get("open"), /^\d+$/);
   await page.reload();
   await page.locator(".way .is-now", { hasText: /Waits/ }).waitFor({ timeout: SOON });
   assert.equal(await page.locator(".way time[datetime]").count(), 1, "received, and nothing else yet");
@@ -103,12 +121,7 @@ test("its row follows it to the end, and neither focus nor place is lost on the 
 });
 
 test("a dead letter is found by its filter and replayed from the page", async () => {
-  await system.delegate({ identifier: "DEAD-1", title: "Nobody can do it", description: "x" });
-  for (const time of [1, 2]) {
-    const offered = await offer("Nobody can do it", time);
-    await worker.ack(offered, "accepted");
-    await worker.ack(offered, "retry", { reason: "the disk is full", afterMs: 1 });
-  }
+  await deadLetter("DEAD-1", "Nobody can do it");
   const { page, seen } = await open("/deliveries?state=dead");
   await state(page, "Nobody can do it", "dead");
   assert.equal(await page.locator("tbody .row-link").count(), 1, "the filter lets others in");
@@ -119,9 +132,7 @@ test("a dead letter is found by its filter and replayed from the page", async ()
   await page.getByRole("button", { name: "Replay" }).focus();
   await page.keyboard.press("Enter");
   await page.getByRole("status").filter({ hasText: /Replayed/ }).waitFor({ timeout: SOON });
-  const again = await offer("Nobody can do it", 3);
-  assert.equal(await worker.ack(again, "accepted"), "ok");
-  assert.equal(await worker.ack(again, "done"), "ok");
+  await finish("Nobody can do it", 3);
   // It has left the filter; the keyboard is not left in the void.
   await page.locator('[data-empty="no-match"]').waitFor({ timeout: SOON });
   assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY");
@@ -132,12 +143,7 @@ test("a dead letter is found by its filter and replayed from the page", async ()
 });
 
 test("a refused replay says why", async () => {
-  await system.delegate({ identifier: "DEAD-2", title: "Raced", description: "x" });
-  for (const time of [1, 2]) {
-    const offered = await offer("Raced", time);
-    await worker.ack(offered, "accepted");
-    await worker.ack(offered, "retry", { reason: "no", afterMs: 1 });
-  }
+  await deadLetter("DEAD-2", "Raced");
   const { page } = await open("/deliveries");
   await state(page, "Raced", "dead");
   await row(page, "Raced").getByRole("button").click();
@@ -154,11 +160,70 @@ test("a refused replay says why", async () => {
   await replay.click();
   await page.locator(".refusal", { hasText: /replay/i }).waitFor({ timeout: SOON });
   await page.unroute("**/api/deliveries?*");
-  const again = await offer("Raced", 3);
-  await worker.ack(again, "accepted");
-  await worker.ack(again, "done");
+  await finish("Raced", 3);
   await state(page, "Raced", "done");
   await page.close();
+});
+
+test("a dismissed dead letter is shown as dismissed and can only be replayed", async () => {
+  await deadLetter("DEAD-3", "Wanted no more");
+  const { page, seen } = await open("/deliveries");
+  await state(page, "Wanted no more", "dead");
+  await row(page, "Wanted no more").getByRole("button").click();
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await page.getByRole("status").filter({ hasText: /Dismissed/ }).waitFor({ timeout: SOON });
+  await state(page, "Wanted no more", "dismissed");
+  await page.getByRole("button", { name: "Dismiss" }).waitFor({ state: "detached", timeout: SOON });
+  await page.locator(".tile", { hasText: "Dead letters" }).locator(".tile-value", { hasText: /^0$/ }).waitFor({ timeout: SOON });
+  await page.reload();
+  await state(page, "Wanted no more", "dismissed");
+  await keep(page, "delivery-dismissed");
+  await page.getByRole("button", { name: "Replay" }).click();
+  await finish("Wanted no more", 3);
+  await state(page, "Wanted no more", "done");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("a dead letter's link in Linear opens it though others came after it", async () => {
+  const { agentSession } = await deadLetter("DEAD-4", "Old and dead");
+  const link = await until("the link in Linear", SOON, async () => {
+    const told = await fetch(`${system.up.linear_url}/_test/agent-sessions/${agentSession}`);
+    return (await told.text()).match(/http[^()\s"]*\/deliveries\?open=\d+/)?.[0];
+  });
+  await system.delegate({ identifier: "NEW-1", title: "Came later", description: "x" });
+  await finish("Came later", 1);
+
+  const { page, seen } = await watched(signedIn);
+  // As if a page of the list held one row.
+  const one = (route) => route.continue({ url: route.request().url().replace("limit=50", "limit=1") });
+  await page.route("**/api/deliveries?limit=50*", one);
+  await page.goto(link);
+  const sought = page.getByRole("region", { name: "What this address opens" });
+  await state(sought, "Old and dead", "dead");
+  await sought.getByText("the disk is full").waitFor();
+  await state(page.locator("table").last(), "Came later", "done");
+  assert.equal(await page.locator("tbody .row-link").count(), 2);
+  await keep(page, "delivery-elsewhere");
+  await sought.getByRole("button", { name: "Replay" }).click();
+  await finish("Old and dead", 3);
+  await state(sought, "Old and dead", "done");
+  // Once the list holds it, it is there and nowhere else.
+  await page.getByRole("button", { name: "Load older" }).click();
+  await sought.waitFor({ state: "detached", timeout: SOON });
+  await state(page, "Old and dead", "done");
+  assert.deepEqual(seen.errors, []);
+  await page.close();
+});
+
+test("an address that opens nothing says so", async () => {
+  for (const nothing of ["999999", "evt_01jd0000000000000000000000", "x'--"]) {
+    const { page, seen } = await open(`/deliveries?open=${encodeURIComponent(nothing)}`);
+    await page.locator(".callout", { hasText: /is not here/ }).waitFor({ timeout: SOON });
+    await state(page, "Follow my way", "done");
+    assert.deepEqual(seen.errors, []);
+    await page.close();
+  }
 });
 
 test("the queue's numbers are those of the hub", async () => {

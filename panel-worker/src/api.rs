@@ -3,6 +3,7 @@
 pub mod deliveries;
 pub mod executor_check;
 mod given;
+mod idempotency;
 pub mod leases;
 pub mod logs;
 pub mod manual_run;

@@ -22,10 +22,13 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
     routes::answer(request, env).await
 }
 
-/// Each minute: what the hub has not confirmed is sent again.
+/// Each minute: what the hub has not confirmed is sent again, what it confirmed long ago is forgotten.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     if let Err(failure) = outbox::send_open(&env).await {
         log::error("outbox.not_sent", &[("reason", &failure.problem().detail)]);
+    }
+    if let Err(failure) = outbox::forget_confirmed(&env).await {
+        log::error("outbox.not_forgotten", &[("reason", &failure.problem().detail)]);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The row's id is the delivery id, so the hub takes a repeat for what it is. Commands of one organization go out
 //! in the order of their rows: nothing is sent before what stands open in front of it. One that the hub refuses
-//! for good is marked and holds nothing back. What a settled command changes in the records is in [`settled`].
+//! for good is marked and holds nothing back. A confirmed one is forgotten after the retention. What a settled command
+//! changes in the records is in [`settled`].
 
 mod settled;
 
@@ -14,13 +15,15 @@ use shared::id::{DeliveryId, OrgId};
 use shared::problem::{Problem, ProblemCode};
 use worker::{D1PreparedStatement, Env};
 use worker_shell::failure::{Answer, Failure};
-use worker_shell::{clock, log, random};
+use worker_shell::{clock, log, random, settings};
 
 use crate::db::Db;
 use crate::hub_stub;
 
 /// At most this many commands are sent in one go.
 const BATCH: u64 = 100;
+/// At most this many are forgotten in one go.
+const FORGOTTEN: u64 = 1_000;
 
 /// What became of a command that was not refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +131,19 @@ pub async fn send_open(env: &Env) -> Answer<()> {
         }
     }
     Ok(())
+}
+
+/// Deletes what the hub confirmed longer ago than the retention, some each minute. What is open or was refused stays.
+pub async fn forget_confirmed(env: &Env) -> Answer<()> {
+    let retention = i64::try_from(settings::read(env)?.retention_ms).unwrap_or(i64::MAX);
+    let before = clock::now().plus_millis(retention.saturating_neg());
+    Db::of(env)?
+        .run(
+            "DELETE FROM hub_outbox WHERE position IN
+               (SELECT position FROM hub_outbox WHERE confirmed_at <= ? ORDER BY confirmed_at LIMIT ?)",
+            vec![before.into(), FORGOTTEN.into()],
+        )
+        .await
 }
 
 #[derive(Deserialize)]

@@ -32,12 +32,12 @@ pub fn act(path: &str) -> Option<(&str, Act)> {
     (!id.is_empty() && id.len() <= 128).then_some((id, act))
 }
 
-/// `GET /v1/deliveries?state=&sessionKey=&agentSessionId=&workerId=&limit=&cursor=`.
+/// `GET /v1/deliveries?seq=&state=&sessionKey=&agentSessionId=&workerId=&limit=&cursor=`.
 pub async fn list(request: Request, env: &Env) -> Answer<Response> {
     let mut query = Map::new();
     for (name, value) in request.url()?.query_pairs() {
         let value = match name.as_ref() {
-            "limit" => value.parse::<u32>().map_or_else(|_| json!(value), |limit| json!(limit)),
+            "limit" | "seq" => value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number)),
             "state" | "sessionKey" | "agentSessionId" | "workerId" | "cursor" => json!(value),
             _ => return Err(unknown(&name)),
         };
@@ -82,7 +82,7 @@ async fn post(request: &Request, env: &Env, path: &str, body: &str) -> Answer<Re
 fn unknown(name: &str) -> worker_shell::failure::Failure {
     let short: String = name.chars().take(40).collect();
     let detail = format!(
-        "there is no filter `{short}`; there are state, sessionKey, agentSessionId, workerId, limit and cursor"
+        "there is no filter `{short}`; there are seq, state, sessionKey, agentSessionId, workerId, limit and cursor"
     );
     Problem::new(ProblemCode::InvalidRequest, detail).into()
 }

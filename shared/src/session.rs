@@ -193,7 +193,7 @@ pub struct SessionRecord {
     pub runs: Vec<RunRecord>,
 }
 
-/// `POST /api/sessions` with a worker key: stores a record, idempotent by agent session.
+/// `POST /api/sessions` with a worker key: stores a record, idempotent by agent session or by `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

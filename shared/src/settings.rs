@@ -37,7 +37,7 @@ pub struct Settings {
     pub outage_ms: u64,
     /// Requests an hour that Linear allows to one workspace; workers get slices of them.
     pub linear_requests_per_hour: u32,
-    /// Done events are kept this long.
+    /// Done events are kept this long, and so are commands of the panel that the hub has confirmed.
     pub retention_ms: u64,
     /// The Room joins log batches for this long while somebody watches.
     pub flush_watched_ms: u64,

@@ -61,6 +61,9 @@ pub struct DeliveryRecord {
     pub accepted_at: Option<Timestamp>,
     /// Done, dead or cancelled.
     pub ended_at: Option<Timestamp>,
+    /// A dead letter that a person wants no more; absent: it is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dismissed: bool,
 }
 
 /// What a pending event waits for.

@@ -278,8 +278,11 @@ fn what_people_see_of_the_hub_holds() {
         offered_at: None,
         accepted_at: None,
         ended_at: None,
+        dismissed: false,
     };
-    holds("delivery_record", &[delivery]);
+    let dismissed =
+        DeliveryRecord { state: EventState::Dead, waits: None, dismissed: true, ..delivery.clone() };
+    holds("delivery_record", &[delivery, dismissed]);
     let worker = WorkerStatus {
         id: WorkerId::from_uuid(uuid(3)),
         name: "laptop".into(),

@@ -5,6 +5,7 @@
 mod access;
 mod checks;
 mod configuration;
+mod database;
 mod deliveries;
 mod held;
 mod keys;
@@ -13,6 +14,7 @@ mod logs;
 mod others;
 mod person;
 mod records;
+mod retention;
 mod runs;
 mod sign_in;
 mod steer;
@@ -20,18 +22,16 @@ mod steer;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::{suite, tests};
+use e2e::suite::{self, Group, without_edges};
+use e2e::tests;
 
 fn main() -> ExitCode {
     let settings = [
-        "--edges",
-        "0",
-        "--set",
         "flushUnwatchedMs=500",
-        "--set",
         "flushWatchedMs=200",
-        "--set",
         "heartbeatLineMs=1000",
+        "maxAttempts=2",
+        "backoffMs=10",
     ];
     let list = tests![
         access::the_owner_sees_who_they_are_and_every_first_page,
@@ -48,6 +48,9 @@ fn main() -> ExitCode {
         lists::pages_show_each_session_once_newest_first,
         lists::the_four_words_of_status_pick_the_states_behind_them,
         records::the_same_agent_session_is_one_record,
+        records::one_idempotency_key_of_a_worker_is_one_record_however_often_it_is_sent,
+        records::a_key_and_an_agent_session_that_is_known_give_the_known_record,
+        records::a_refused_request_does_not_use_its_idempotency_key_up,
         records::an_unknown_session_is_not_found_by_any_route,
         records::nasty_texts_come_back_as_they_were,
         records::nasty_bodies_are_refused_and_change_nothing,
@@ -91,7 +94,18 @@ fn main() -> ExitCode {
         deliveries::each_delivery_of_a_session_is_shown_with_its_way,
         deliveries::unknown_deliveries_are_neither_replayed_nor_dismissed,
         deliveries::the_status_counts_workers_and_what_waits,
+        deliveries::a_dismissed_dead_letter_says_so_until_it_is_replayed,
+        deliveries::one_delivery_is_found_by_its_number_whatever_came_after_it,
         logs::confirmed_lines_outlive_workerd_and_numbering_goes_on,
     ];
-    suite::main(&settings, Duration::from_secs(120), list)
+    let plain = Group { arguments: without_edges(&settings), beside: false, tests: list };
+    let minute = Group {
+        arguments: without_edges(&[]),
+        beside: true,
+        tests: tests![
+            retention::a_run_whose_command_is_forgotten_is_not_begun_again_under_its_key,
+            retention::a_confirmed_command_is_forgotten_after_the_retention_and_no_other_is,
+        ],
+    };
+    suite::groups(Duration::from_secs(120), vec![plain, minute])
 }

@@ -1,11 +1,9 @@
 //! Who may see and do what: another organization (invariant P1), and roles that may do less than an owner.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use e2e::delivery::{self, Answer, uuid};
-use e2e::node;
 use e2e::system::System;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -13,34 +11,8 @@ use shared::digest::sha256_hex;
 use shared::id::{KeyId, OrgId, new_uuid};
 use shared::time::Timestamp;
 
+use crate::database::run_sql;
 use crate::held::{Held, line};
-
-/// The panel's database.
-fn database(system: &System) -> Result<PathBuf> {
-    let mut folders = vec![system.up.state_dir.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let in_d1 = path.components().any(|part| part.as_os_str() == "d1");
-            if path.is_dir() {
-                folders.push(path);
-            } else if in_d1 && name.ends_with(".sqlite") && name != "metadata.sqlite" {
-                return Ok(path);
-            }
-        }
-    }
-    anyhow::bail!("no D1 database under {}", system.up.state_dir.display())
-}
-
-async fn run_sql(system: &System, statements: Value) -> Result<()> {
-    let script = node::repository().join("e2e/tests/panel/insert-rows.mjs");
-    let mut command = tokio::process::Command::new(node::node()?);
-    command.arg("--no-warnings").arg(script).arg(database(system)?).arg(statements.to_string());
-    let output = command.kill_on_drop(true).output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
 
 fn fresh() -> uuid::Uuid {
     let mut random = [0; 10];
@@ -65,7 +37,7 @@ async fn with_role(system: &System, role: &str) -> Result<String> {
 }
 
 /// The owner's key of a new organization.
-async fn another_organization(system: &System) -> Result<String> {
+pub async fn another_organization(system: &System) -> Result<String> {
     let org = OrgId::from_uuid(fresh()).to_string();
     let (key, row) = key_row(&org, "owner");
     // Set-up takes the oldest organization, which stays the system's own.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use e2e::delivery;
+use e2e::delivery::{self, Answer, uuid};
 use e2e::system::System;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,6 +18,112 @@ pub async fn the_same_agent_session_is_one_record(system: Arc<System>) -> Result
         assert_eq!(again.body["linearIssueTitle"], held.hooks.title.as_str(), "a repeat changes nothing");
     }
     assert_eq!(system.sessions_of(&held.hooks.agent_session_id).await?.len(), 1);
+    held.finish().await
+}
+
+/// `POST /api/sessions` of the lease's holder under an `Idempotency-Key`, with some fields laid over the usual ones.
+async fn create_under(system: &System, held: &Held, key: &str, over: Value) -> Result<Answer> {
+    let mut body = json!({
+        "sessionKey": held.hooks.issue_id, "token": held.token, "linearIssueTitle": "Once",
+        "agentType": "builder", "executorType": "local", "workerName": "by hand",
+    });
+    for (name, value) in over.as_object().into_iter().flatten() {
+        body[name.as_str()] = value.clone();
+    }
+    let url = format!("{}/api/sessions", system.up.panel_url);
+    let request = system.http.post(url).bearer_auth(&held.worker.key).header("idempotency-key", key);
+    delivery::answer(request.json(&body)).await
+}
+
+/// The ids of all sessions under the lease's key.
+async fn ids_of(system: &System, held: &Held) -> Result<Vec<String>> {
+    let page = system.owner_get("/api/sessions?limit=200").await?;
+    let items = page["items"].as_array().context("items")?;
+    let own = items.iter().filter(|item| item["sessionKey"] == held.hooks.issue_id.as_str());
+    Ok(own.filter_map(|item| item["id"].as_str()).map(str::to_owned).collect())
+}
+
+pub async fn one_idempotency_key_of_a_worker_is_one_record_however_often_it_is_sent(
+    system: Arc<System>,
+) -> Result<()> {
+    let mut held = Held::new(&system).await?;
+    let key = uuid();
+    let (first, second, third) = tokio::join!(
+        create_under(&system, &held, &key, json!({})),
+        create_under(&system, &held, &key, json!({})),
+        create_under(&system, &held, &key, json!({}))
+    );
+    let answers = [first?, second?, third?];
+    let mut statuses = answers.each_ref().map(|answer| answer.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 201], "{answers:?}");
+    let id = answers[0].body["id"].as_str().context("id")?;
+    assert!(answers.iter().all(|answer| answer.body["id"] == id), "{answers:?}");
+    // The token proves the lease and is no part of what is asked.
+    held.token = held.take_follow_up(&system).await?;
+    assert_eq!(held.show_lease(held.token).await?.status, 200);
+    let again = create_under(&system, &held, &key, json!({})).await?;
+    assert_eq!((again.status, again.body["id"].as_str()), (200, Some(id)), "{again:?}");
+    for over in [
+        json!({"linearIssueTitle": "Another"}),
+        json!({"workerName": "another"}),
+        json!({"agentSessionId": uuid()}),
+        json!({"agentSessionId": held.hooks.agent_session_id}),
+    ] {
+        let other = create_under(&system, &held, &key, over.clone()).await?;
+        other.assert_refused(&over.to_string(), 409, "not_possible");
+    }
+    let next = create_under(&system, &held, &uuid(), json!({})).await?;
+    let next_id = next.body["id"].as_str().context("id")?;
+    assert!(next.status == 201 && next_id != id, "{next:?}");
+    let mut made = ids_of(&system, &held).await?;
+    let mut expected = vec![held.id.clone(), id.to_owned(), next_id.to_owned()];
+    made.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(made, expected);
+    held.finish().await
+}
+
+pub async fn a_key_and_an_agent_session_that_is_known_give_the_known_record(
+    system: Arc<System>,
+) -> Result<()> {
+    let held = Held::new(&system).await?;
+    let (key, known) = (uuid(), json!({"agentSessionId": held.hooks.agent_session_id}));
+    for _ in 0..2 {
+        let joined = create_under(&system, &held, &key, known.clone()).await?;
+        assert_eq!((joined.status, joined.body["id"].as_str()), (200, Some(held.id.as_str())), "{joined:?}");
+    }
+    let other = create_under(&system, &held, &key, json!({"agentSessionId": uuid()})).await?;
+    other.assert_refused("another agent session under the same key", 409, "not_possible");
+    assert_eq!(ids_of(&system, &held).await?, std::slice::from_ref(&held.id));
+    held.finish().await
+}
+
+pub async fn a_refused_request_does_not_use_its_idempotency_key_up(system: Arc<System>) -> Result<()> {
+    let held = Held::new(&system).await?;
+    for key in ["", "\u{e9}", &"k".repeat(256)] {
+        let answer = create_under(&system, &held, key, json!({})).await?;
+        answer.assert_refused("a key that is none", 400, "invalid_request");
+    }
+    let key = uuid();
+    let stale = create_under(&system, &held, &key, json!({"token": held.token + 1})).await?;
+    stale.assert_refused("a token that was never given", 409, "token_stale");
+    let wrong = create_under(&system, &held, &key, json!({"agentType": "wizard"})).await?;
+    wrong.assert_refused("a kind that is none", 400, "invalid_request");
+    let unknown = json!({"agentSessionId": "ses_01jd0000000000000000000000"});
+    let unknown = create_under(&system, &held, &key, unknown).await?;
+    unknown.assert_refused("a run that nobody began", 404, "not_found");
+    let made = create_under(&system, &held, &key, json!({})).await?;
+    assert_eq!(made.status, 201, "{made:?}");
+    // A person's run under the same key is another thing.
+    let url = format!("{}/api/sessions", system.up.panel_url);
+    let request = system.http.post(url).bearer_auth(&system.up.owner_api_key).header("idempotency-key", &key);
+    let run = delivery::answer(request.json(&json!({"prompt": "Never mind"}))).await?;
+    assert!(run.status == 201 && run.body["id"] != made.body["id"], "{run:?}");
+    let stop =
+        format!("{}/api/sessions/{}/stop", system.up.panel_url, run.body["id"].as_str().context("id")?);
+    let stop = delivery::answer(system.http.post(stop).bearer_auth(&system.up.owner_api_key)).await?;
+    assert_eq!(stop.status, 202, "{stop:?}");
     held.finish().await
 }
 

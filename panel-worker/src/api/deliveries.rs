@@ -5,7 +5,7 @@
 use shared::api::Page;
 use shared::hub::call::{DeliveryQuery, DeliveryRef};
 use shared::hub::delivery::EventState;
-use shared::id::{AgentSessionId, SessionKey};
+use shared::id::{AgentSessionId, Seq, SessionKey};
 use shared::status::DeliveryRecord;
 use worker::{Env, Request, Response};
 use worker_shell::failure::Answer;
@@ -19,10 +19,11 @@ use crate::hub_stub;
 /// Ids of others, session keys and cursors are longer nowhere.
 const MAX_ID: usize = 256;
 
-/// `GET ?state=&sessionKey=&agentSessionId=&workerId=&limit=&cursor=`, newest first.
+/// `GET ?seq=&state=&sessionKey=&agentSessionId=&workerId=&limit=&cursor=`, newest first.
 pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Response> {
     let query = Query::of(request)?;
     let query = DeliveryQuery {
+        seq: query.parsed("seq", "the number of a delivery", |text| text.parse().ok().map(Seq))?,
         state: query.parsed(
             "state",
             "pending, offered, accepted, done, dead or cancelled",

@@ -5,15 +5,16 @@
 //! made of it, so the same key is the same run, however often and however much at once it is sent.
 
 use serde::Deserialize;
-use shared::digest::sha256;
 use shared::event::{EventBody, Issue};
 use shared::hub::call::{Command, Order};
 use shared::id::{DeliveryId, IssueId, LinearWorkspaceId, OrgId, RepositoryId, SessionId};
+use shared::session::SessionRecord;
 use uuid::Uuid;
 use worker::{Env, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::{body, clock, random, reply};
 
+use super::idempotency::{self, IdempotencyKey};
 use super::query::invalid;
 use super::repositories::{self, Target};
 use super::{given, not_found};
@@ -70,22 +71,13 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
 
 impl Ids {
     fn of(org: OrgId, request: &Request) -> Answer<Self> {
-        let Some(key) = request.headers().get("idempotency-key")? else {
+        let Some(key) = IdempotencyKey::of(org, request)? else {
             let session = SessionId::from_uuid(random::uuid(clock::now()));
             return Ok(Self { command: outbox::new_id(), session, repeatable: false });
         };
-        if !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Err(invalid("`Idempotency-Key` must be 1 to 255 printable ASCII characters"));
-        }
-        let half = |what: &str| {
-            let digest = sha256(format!("{org}\n{what}\n{key}").as_bytes());
-            let mut bytes = [0; 16];
-            bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-            uuid::Builder::from_custom_bytes(bytes).into_uuid()
-        };
         Ok(Self {
-            command: DeliveryId(format!("cmd_{}", half("command").simple())),
-            session: SessionId::from_uuid(half("session")),
+            command: DeliveryId(format!("cmd_{}", key.id("command").simple())),
+            session: SessionId::from_uuid(key.id("session")),
             repeatable: true,
         })
     }
@@ -97,10 +89,20 @@ impl Ids {
         }
         match outbox::stored(db, org, &self.command).await? {
             Some(text) if text == serde_json::to_string(command)? => Ok(true),
-            Some(_) => Err(given::not_possible(
-                "this Idempotency-Key began another run; use a fresh key for each run",
-            )),
+            Some(_) => Err(idempotency::used()),
             None => Ok(false),
+        }
+    }
+
+    /// The run without an issue that was begun before, where the outbox has forgotten its command by now.
+    async fn begun_long_ago(&self, db: &Db, org: OrgId, prompt: &str) -> Answer<Option<SessionRecord>> {
+        if !self.repeatable {
+            return Ok(None);
+        }
+        match record::prompt(db, org, self.session).await? {
+            Some(before) if before == prompt => record::find(db, org, self.session).await,
+            Some(_) => Err(idempotency::used()),
+            None => Ok(None),
         }
     }
 }
@@ -162,6 +164,9 @@ async fn alone(
         Command { id: ids.command.clone(), order: Order::Event { workspace_id, body: Box::new(body) } };
     let again = ids.ordered_before(db, org, &command).await?;
     if !again {
+        if let Some(begun) = ids.begun_long_ago(db, org, prompt).await? {
+            return reply::json(&begun);
+        }
         let key = ids.session.to_string();
         let first_line: String =
             prompt.trim().lines().next().unwrap_or_default().chars().take(TITLE_CHARS).collect();

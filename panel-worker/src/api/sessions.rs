@@ -3,18 +3,22 @@
 //! What a person's `POST` does is in [`super::manual_run`].
 
 use shared::api::Page;
-use shared::id::{OrgId, RepositoryId, SessionId};
+use shared::id::{FencingToken, OrgId, RepositoryId, SessionId};
 use shared::session::{NewSession, SessionRecord, SessionState};
 use worker::{Env, Request, Response};
 use worker_shell::failure::Answer;
 use worker_shell::{body, clock, random, reply};
 
+use super::idempotency::IdempotencyKey;
 use super::query::{Query, invalid};
 use super::{leases, not_found, repositories};
 use crate::auth::caller::Caller;
 use crate::db::{Db, Value};
 use crate::record::row::NewRow;
 use crate::record::session::{self as record, SessionRow};
+
+/// What a worker's `Idempotency-Key` is for; a person's begins a run.
+const RECORD: &str = "record";
 
 /// `GET ?status=&limit=&cursor=`.
 pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Response> {
@@ -42,9 +46,10 @@ pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Respo
     reply::json(&Page { items: rows.into_iter().map(SessionRecord::from).collect(), next })
 }
 
-/// `POST` with a worker key: stores the record; the same agent session again answers the stored one.
+/// `POST` with a worker key: stores the record; the same agent session or `Idempotency-Key` again answers the stored one.
 pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<Response> {
     let (org, _) = caller.worker()?;
+    let key = IdempotencyKey::of(org, &request)?;
     let new: NewSession = body::read_json(&mut request, 256 * 1024).await?;
     let db = Db::of(env)?;
     leases::require(&db, org, &new.session_key, new.token).await?;
@@ -52,10 +57,21 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
         Some(name) => repositories::id_of(&db, org, name).await?,
         None => None,
     };
-    if let Some(made) = made_by_hand(&db, org, &new, repository).await? {
-        return reply::json(&made);
+    let by_hand = made_by_hand(&db, org, &new).await?;
+    // Only a request that is taken uses its key up. The token proves the lease and is no part of what is asked.
+    let again = match &key {
+        Some(key) => {
+            let asked = NewSession { token: FencingToken::default(), ..new.clone() };
+            key.asked_before(&db, RECORD, &asked).await?
+        }
+        None => false,
+    };
+    if let Some(id) = by_hand {
+        let taken = take(&db, org, id, &new, repository).await?;
+        return reply::json(&taken.ok_or_else(|| not_found("session"))?);
     }
-    let id = SessionId::from_uuid(random::uuid(clock::now()));
+    let id = key.map_or_else(|| random::uuid(clock::now()), |key| key.id(RECORD));
+    let id = SessionId::from_uuid(id);
     let row = NewRow {
         session_key: new.session_key.as_str(),
         repository,
@@ -75,26 +91,31 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
         None => record::find(&db, org, id).await?,
     };
     let stored = stored.ok_or_else(|| not_found("session"))?;
-    reply::json_with(if stored.id == id { 201 } else { 200 }, &stored)
+    reply::json_with(if stored.id == id && !again { 201 } else { 200 }, &stored)
 }
 
-/// A person's run without an issue has its record already; the worker that takes it adds what it knows.
-async fn made_by_hand(
-    db: &Db,
-    org: OrgId,
-    new: &NewSession,
-    repository: Option<RepositoryId>,
-) -> Answer<Option<SessionRecord>> {
+/// A person's run without an issue has its record already; this is its id.
+async fn made_by_hand(db: &Db, org: OrgId, new: &NewSession) -> Answer<Option<SessionId>> {
     let named = new.agent_session_id.as_ref().and_then(|id| id.as_str().parse::<SessionId>().ok());
     let keyed = new.session_key.as_str().parse::<SessionId>().ok();
     let Some(id) = named.or(keyed.filter(|_| new.agent_session_id.is_none())) else { return Ok(None) };
     let found = record::find(db, org, id).await?.filter(|record| record.agent_session_id.is_none());
     match found {
-        Some(record) if record.session_key == new.session_key => {}
-        Some(_) => return Err(invalid("`sessionKey` is not the one of this session")),
-        None if named.is_some() => return Err(not_found("session")),
-        None => return Ok(None),
+        Some(record) if record.session_key == new.session_key => Ok(Some(id)),
+        Some(_) => Err(invalid("`sessionKey` is not the one of this session")),
+        None if named.is_some() => Err(not_found("session")),
+        None => Ok(None),
     }
+}
+
+/// Adds what the worker that takes such a run knows.
+async fn take(
+    db: &Db,
+    org: OrgId,
+    id: SessionId,
+    new: &NewSession,
+    repository: Option<RepositoryId>,
+) -> Answer<Option<SessionRecord>> {
     db.run(
         "UPDATE agent_sessions SET worker_name = ?1, repository_id = coalesce(repository_id, ?2), updated_at = ?3
          WHERE organization_id = ?4 AND id = ?5 AND worker_name IS NOT ?1",

@@ -139,6 +139,21 @@ pub async fn find(db: &Db, org: OrgId, id: SessionId) -> Answer<Option<SessionRe
     Ok(Some(record))
 }
 
+/// What a person asked for in the manual run of this id; `None`: it is none, or there is none.
+pub async fn prompt(db: &Db, org: OrgId, id: SessionId) -> Answer<Option<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        prompt: Option<String>,
+    }
+    let row: Option<Row> = db
+        .first(
+            "SELECT prompt FROM agent_sessions WHERE organization_id = ? AND id = ?",
+            vec![org.to_string().into(), id.to_string().into()],
+        )
+        .await?;
+    Ok(row.and_then(|row| row.prompt))
+}
+
 /// The session of a Linear agent session, without its runs.
 pub async fn of_agent_session(
     db: &Db,

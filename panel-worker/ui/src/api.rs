@@ -104,6 +104,11 @@ pub fn deliveries(state: &str, session_key: &str, limit: u32, cursor: Option<&st
     get(list_path("/api/deliveries", limit, &filters))
 }
 
+/// The delivery of this number, as a list of one or none.
+pub fn delivery(number: u64) -> Answer<Value> {
+    get(["/api/deliveries?seq=", &number.to_string()].concat())
+}
+
 /// One session with its runs.
 pub fn session(id: &str) -> Answer<Value> {
     get(session_path(id))

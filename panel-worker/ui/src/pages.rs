@@ -1,6 +1,7 @@
 //! One file a page, and what pages have in common.
 
 pub mod deliveries;
+mod elsewhere;
 pub mod list;
 pub mod not_found;
 pub mod overview;

@@ -56,6 +56,9 @@ pub fn delivery_sign(state: EventState) -> Sign {
     }
 }
 
+/// A dead letter that a person wants no more.
+pub const DISMISSED: Sign = sign("dismissed", "quiet", Shape::Dot, "Dismissed");
+
 /// A state of a worker, by the word of the wire.
 pub fn worker_sign(state: &str) -> Sign {
     match state {
@@ -115,7 +118,9 @@ mod tests {
     #[test]
     fn states_are_told_apart_without_colour() {
         are_told_apart(&SessionState::ALL.map(session_sign));
-        are_told_apart(&EventState::ALL.map(delivery_sign));
+        let deliveries: Vec<Sign> =
+            EventState::ALL.map(delivery_sign).into_iter().chain([DISMISSED]).collect();
+        are_told_apart(&deliveries);
         are_told_apart(&[Online, Working, Draining, Offline, Revoked].map(|state| {
             let word = serde_json::to_value(state).unwrap();
             worker_sign(word.as_str().unwrap())

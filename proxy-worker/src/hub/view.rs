@@ -23,9 +23,11 @@ const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 /// How many accepted events the ack latency is taken from.
 const LATENCY_OF: u64 = 200;
+/// No event has a higher number: JavaScript counts exactly no further.
+const MAX_SEQ: u64 = (1 << 53) - 1;
 
 const COLUMNS: &str = "id, seq, delivery_id, kind, session_key, agent_session, workspace_id, title, state, hold, attempts, worker_id, token, \
-    takeover, ask, first_thought, reason, received_at, not_before, offered_at, accepted_at, done_at";
+    takeover, ask, first_thought, reason, received_at, not_before, offered_at, accepted_at, done_at, dismissed";
 
 #[derive(Deserialize)]
 struct Row {
@@ -51,6 +53,7 @@ struct Row {
     offered_at: Option<i64>,
     accepted_at: Option<i64>,
     done_at: Option<i64>,
+    dismissed: u8,
 }
 
 impl Row {
@@ -85,6 +88,7 @@ impl Row {
             offered_at: self.offered_at.map(Timestamp::from_millis),
             accepted_at: self.accepted_at.map(Timestamp::from_millis),
             ended_at: self.done_at.map(Timestamp::from_millis),
+            dismissed: self.dismissed != 0,
         })
     }
 }
@@ -98,11 +102,22 @@ impl Hub {
             return Err(invalid(format!("`limit` must be 1 to {MAX_LIMIT}")));
         }
         let before = match query.cursor {
-            Some(cursor) => cursor.parse().map_err(|_| invalid("`cursor` is not one of ours".to_owned()))?,
-            None => i64::MAX as u64 / 1024,
+            Some(cursor) => cursor
+                .parse()
+                .ok()
+                .filter(|before| *before <= MAX_SEQ)
+                .ok_or_else(|| invalid("`cursor` is not one of ours".to_owned()))?,
+            None => MAX_SEQ,
         };
         let mut conditions = vec!["seq < ?".to_owned()];
         let mut values: Vec<Value> = vec![sql::int(before)?];
+        if let Some(Seq(seq)) = query.seq {
+            if seq > MAX_SEQ {
+                return Err(invalid("`seq` is not the number of a delivery".to_owned()));
+            }
+            conditions.push("seq = ?".to_owned());
+            values.push(sql::int(seq)?);
+        }
         if let Some(state) = query.state {
             // `live` brings the index in for what is not over.
             let live = if matches!(state, EventState::Done | EventState::Cancelled) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{EventBody, Issue};
 use crate::hub::delivery::EventState;
 use crate::id::{
-    AgentSessionId, DeliveryId, EventId, FencingToken, KeyId, LinearWorkspaceId, SessionKey, WorkerId,
+    AgentSessionId, DeliveryId, EventId, FencingToken, KeyId, LinearWorkspaceId, Seq, SessionKey, WorkerId,
 };
 
 /// What became of one event of `POST /deliveries`. When all are stored the answer is a bare 201, else 200 with a list.
@@ -125,6 +125,8 @@ pub struct LinearConnection {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeliveryQuery {
+    /// Only the one of this number.
+    pub seq: Option<Seq>,
     /// Only those in this state.
     pub state: Option<EventState>,
     /// Only those of this session key.

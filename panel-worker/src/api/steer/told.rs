@@ -1,6 +1,5 @@
 //! A session that a person tells something: its event is ordered of the hub, its record kept in step.
 
-use serde::Deserialize;
 use shared::api::SessionChanged;
 use shared::event::{AgentSession, EventBody};
 use shared::hub::call::{Command, Order};
@@ -75,21 +74,12 @@ impl<'a> Told<'a> {
 
     /// What a manual run without an issue was asked, and its repository by remote or name.
     pub(super) async fn asked(&self) -> Answer<Option<(String, Option<String>)>> {
-        #[derive(Deserialize)]
-        struct Row {
-            prompt: Option<String>,
-        }
         if self.session.agent_session_id.is_some() {
             return Ok(None);
         }
-        let row: Option<Row> = self
-            .db
-            .first(
-                "SELECT prompt FROM agent_sessions WHERE organization_id = ? AND id = ?",
-                vec![self.org.to_string().into(), self.session.id.to_string().into()],
-            )
-            .await?;
-        let Some(prompt) = row.and_then(|row| row.prompt) else { return Ok(None) };
+        let Some(prompt) = record::prompt(&self.db, self.org, self.session.id).await? else {
+            return Ok(None);
+        };
         let repository = match self.session.repository_id {
             Some(id) => repositories::target(&self.db, self.org, id).await?.map(|target| target.reference),
             None => None,

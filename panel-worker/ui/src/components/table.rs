@@ -2,6 +2,7 @@
 //! scroll stay where they are. On narrow screens rows become cards.
 
 use leptos::prelude::*;
+use serde_json::Value;
 
 use super::ago::Ago;
 use super::elapsed::Elapsed;
@@ -19,6 +20,8 @@ pub struct Opening {
     pub now: Signal<String>,
     /// Opens or closes a row.
     pub toggle: Callback<String>,
+    /// Fetches a row that is not among those of the list, as a page of one or none.
+    pub find: Callback<String, Answer<Value>>,
     /// Does something to a row, by the word of the API.
     pub act: fn(String, &'static str) -> Answer<String>,
     /// Called when something was done.

@@ -1,6 +1,6 @@
 //! The hub's deliveries, newest first: where each stands, its way with times, dead letters and their replay.
 //!
-//! The address holds the filter (`?state=`, `?session=`) and the row that is open (`?open=`).
+//! The address holds the filter (`?state=`, `?session=`) and the number of the one that is open (`?open=`).
 
 use std::rc::Rc;
 
@@ -72,6 +72,7 @@ pub fn Deliveries() -> impl IntoView {
             let opening = Opening {
                 now: open.into(),
                 toggle: Callback::new(toggle),
+                find: Callback::new(move |number| find(number, known)),
                 act,
                 done: Callback::new(|()| ()),
             };
@@ -81,9 +82,21 @@ pub fn Deliveries() -> impl IntoView {
     }
 }
 
-/// A page of deliveries, with the names of their workers beside the ids.
+/// A page of deliveries.
 fn fetch(state: &str, session: &str, cursor: Option<String>, known: Known) -> Answer<Value> {
-    let page = api::deliveries(state, session, PAGE, cursor.as_deref());
+    named(api::deliveries(state, session, PAGE, cursor.as_deref()), known)
+}
+
+/// The delivery of this number; none where the address holds something else.
+fn find(number: String, known: Known) -> Answer<Value> {
+    match number.parse() {
+        Ok(number) => named(api::delivery(number), known),
+        Err(_) => Box::pin(async { Ok(Value::Null) }),
+    }
+}
+
+/// The page with the names of the workers that are known by now, or after one more look.
+fn named(page: Answer<Value>, known: Known) -> Answer<Value> {
     Box::pin(async move {
         let mut page = page.await?;
         if known.try_with_value(|known| name_workers(&mut page, known)) == Some(false)
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn the_address_holds_the_filter_and_the_open_row_and_nothing_empty() {
         assert_eq!(address("", "", ""), "/deliveries");
-        assert_eq!(address("dead", "", "evt_1"), "/deliveries?state=dead&open=evt_1");
+        assert_eq!(address("dead", "", "7"), "/deliveries?state=dead&open=7");
         assert_eq!(address("", "a b&c", ""), "/deliveries?session=a%20b%26c");
     }
 

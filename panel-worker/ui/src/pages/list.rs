@@ -7,10 +7,10 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use serde_json::Value;
 
+use super::elsewhere::Elsewhere;
 use crate::components::announcer::Announcer;
 use crate::components::deed_button::DeedButton;
 use crate::components::empty::{CannotLoad, Stale};
-use crate::components::icon::{Icon, Shape};
 use crate::components::table::{Opening, Table};
 use crate::deed::{Answer, Deed};
 use crate::derive::{follow, memo, when};
@@ -52,13 +52,14 @@ pub fn List(
 ) -> impl IntoView {
     let more = Rc::clone(&fetch);
     let head = Polled::start(EVERY, move || fetch(None));
-    let list = RwSignal::new(Listing::default());
+    let (list, loaded) = (RwSignal::new(Listing::default()), RwSignal::new(false));
     follow(move || {
         head.data.with(|page| {
             if let Some(page) = page {
                 let page = Listing::of(page, look.row);
                 focus::keep();
                 list.update(|list| *list = list.with_head(&page));
+                loaded.set(true);
             }
         });
     });
@@ -74,11 +75,15 @@ pub fn List(
     let retry = Callback::new(move |()| head.again());
     let opening = opening.map(|opening| Opening { done: retry, ..opening });
     let rows = memo(move || list.with(|list| list.rows.clone()));
-    let elsewhere = memo(move || {
-        opening.is_some_and(|opening| {
-            opening.now.with(|now| !now.is_empty() && rows.with(|rows| rows.iter().all(|row| row.id != *now)))
-        })
+    // What the address opens, once the list has come without it; it stays until the list has it.
+    let sought = RwSignal::new(String::new());
+    follow(move || {
+        let open = opening.map(|opening| opening.now.get()).unwrap_or_default();
+        if !open.is_empty() && loaded.get() && !holds(rows, &open) {
+            sought.set(open);
+        }
     });
+    let elsewhere = memo(move || Some(sought.get()).filter(|id| !id.is_empty() && !holds(rows, id)));
     let more = Deed::new(move || {
         let page = more(list.with_untracked(|list| list.next.clone()));
         Box::pin(async move {
@@ -90,25 +95,15 @@ pub fn List(
 
     view! {
         {when(move || head.is_waiting(), || view! { <Waiting /> }.into_any())}
+        {move || {
+            let opening = opening?;
+            elsewhere.get().map(|id| view! { <Elsewhere look opening id /> }.into_any())
+        }}
         {when(
             move || some.get(),
             move || {
                 view! {
                     <Stale failure=head.failure retry />
-                    {when(
-                        move || elsewhere.get(),
-                        || {
-                            view! {
-                                <div class="callout">
-                                    <Icon shape=Shape::Info />
-                                    <p>
-                                        "What this address opens is not among these. It may be older, of another state, or gone after the retention."
-                                    </p>
-                                </div>
-                            }
-                                .into_any()
-                        },
-                    )}
                     <Table class=look.class caption=look.caption columns=look.columns rows opening />
                     {when(
                         move || list.with(|list| list.next.is_some()),
@@ -139,6 +134,10 @@ pub fn List(
             },
         )}
     }
+}
+
+fn holds(rows: Memo<Vec<Row>>, id: &str) -> bool {
+    rows.with(|rows| rows.iter().any(|row| row.id == id))
 }
 
 /// One chip of a filter: a link, marked when it is the one that holds.

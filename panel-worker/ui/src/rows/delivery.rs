@@ -8,7 +8,7 @@ use shared::time::Timestamp;
 use super::{Cell, Column, Detail, Row, Step};
 use crate::format::{count, escape};
 use crate::json;
-use crate::wording::{delivery_sign, plain};
+use crate::wording::{DISMISSED, delivery_sign, plain};
 
 /// Beside the fields of the server: the name of the worker that it was offered to last.
 pub const WORKER_NAME: &str = "workerName";
@@ -23,15 +23,15 @@ pub const COLUMNS: &[Column] = &[
     ("c-when end", "Received"),
 ];
 
-/// The row.
+/// The row. It is known by its number, as in the link that Linear gets.
 pub fn row(record: &Value) -> Row {
     let state = state(record);
     let title = json::text(record, "title")
         .unwrap_or_else(|| ["Session ", json::word(record, "sessionKey")].concat());
     Row {
-        id: json::word(record, "id").to_owned(),
+        id: json::count(record, "seq").to_string(),
         cells: vec![
-            Cell::State(delivery_sign(state)),
+            Cell::State(if dismissed(record) { DISMISSED } else { delivery_sign(state) }),
             Cell::Opens(title),
             Cell::Text(kind(json::word(record, "kind"))),
             Cell::text(worker(record)),
@@ -46,6 +46,10 @@ pub fn row(record: &Value) -> Row {
 /// A word of tomorrow's server counts as work that waits.
 fn state(record: &Value) -> EventState {
     EventState::parse(json::word(record, "state")).unwrap_or(EventState::Pending)
+}
+
+fn dismissed(record: &Value) -> bool {
+    json::flag(record, "dismissed")
 }
 
 fn worker(record: &Value) -> Option<String> {
@@ -75,6 +79,7 @@ fn detail(record: &Value, state: EventState) -> Detail {
         ("Fencing token", number("token")),
         ("Taken over", yes("takeover", "from a worker that went away")),
         ("Asked", yes("ask", "no worker serves it by rule, so the person is asked")),
+        ("Dismissed", yes("dismissed", "wanted no more; it leaves after the retention")),
         ("First thought", yes("firstThought", "posted by the proxy, since no worker was in time")),
         ("Number", number("seq")),
         ("Event", text("id")),
@@ -89,8 +94,8 @@ fn detail(record: &Value, state: EventState) -> Detail {
         facts: facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
         href: ["/deliveries?session=", &escape(json::word(record, "sessionKey"))].concat(),
         acts: match state {
-            EventState::Dead => vec![("replay", "Replay"), ("dismiss", "Dismiss")],
-            EventState::Cancelled => vec![("replay", "Replay")],
+            EventState::Dead if !dismissed(record) => vec![("replay", "Replay"), ("dismiss", "Dismiss")],
+            EventState::Dead | EventState::Cancelled => vec![("replay", "Replay")],
             _ => Vec::new(),
         },
     }
@@ -169,12 +174,13 @@ mod tests {
     fn every_fact_is_read_out_of_what_the_server_writes() {
         let whole = record(serde_json::json!({
             "workerId": shared::id::WorkerId::from_uuid(Default::default()).to_string(), "token": 3, "takeover": true,
-            "ask": true, "firstThought": true, "reason": "no room", "agentSessionId": "as-1", "attempts": 2,
+            "ask": true, "firstThought": true, "dismissed": true, "reason": "no room", "agentSessionId": "as-1", "attempts": 2,
         }));
         let names: Vec<_> = detail(&whole).facts.into_iter().map(|(name, _)| name).collect();
-        let all = "Reason, Worker, Fencing token, Taken over, Asked, First thought, Number, Event, Delivery, Session key, Agent session";
+        let all = "Reason, Worker, Fencing token, Taken over, Asked, Dismissed, First thought, Number, Event, Delivery, Session key, Agent session";
         assert_eq!(names.join(", "), all);
         let row = row(&whole);
+        assert_eq!(row.id, "7");
         assert_eq!(row.cells[4], Cell::Text("2".to_owned()));
         assert!(!row.cells.contains(&Cell::text(None)), "{row:?}");
         assert_eq!(detail(&record(serde_json::json!({}))).facts.len(), 4);
@@ -240,6 +246,22 @@ mod tests {
             };
             assert_eq!(words, expected, "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_dismissed_dead_letter_is_shown_as_one_and_can_only_be_replayed() {
+        let dead = |dismissed: bool| {
+            record(serde_json::json!({ "state": "dead", "dismissed": dismissed, "reason": "no room" }))
+        };
+        let shown = |dismissed: bool| match &row(&dead(dismissed)).cells[0] {
+            Cell::State(sign) => sign.state,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((shown(false), shown(true)), ("dead", "dismissed"));
+        assert_eq!(detail(&dead(true)).acts, [("replay", "Replay")]);
+        let told =
+            |dismissed: bool| detail(&dead(dismissed)).facts.iter().any(|(name, _)| *name == "Dismissed");
+        assert_eq!((told(false), told(true)), (false, true));
     }
 
     #[test]
