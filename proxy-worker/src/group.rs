@@ -56,18 +56,30 @@ impl Waiter {
     }
 }
 
+/// Those that go in one call.
+type Batch = Vec<(String, Rc<Waiter>)>;
+
 /// Stores a framed event in the hub of `org`, alone or together with others.
 pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> Answer<Taken> {
     let waiter = Rc::new(Waiter::default());
+    if with_group(org, |group| group.join(framed, waiter.clone(), clock::now())) {
+        let batch = with_group(org, Group::take);
+        if let [(event, only)] = batch.as_slice()
+            && Rc::ptr_eq(only, &waiter)
+        {
+            let taken = call(env, org, std::slice::from_ref(event)).await;
+            hand_on(org);
+            return Ok(taken.first().copied().unwrap_or(Taken::Failed));
+        }
+        context.wait_until(send(env.clone(), org, batch));
+    }
+    wait(env, context, org, &waiter).await
+}
+
+async fn wait(env: &Env, context: &Context, org: OrgId, waiter: &Waiter) -> Answer<Taken> {
     let mut woken = JsFuture::from(waiter.promise());
-    let turn = with_group(org, |group| group.join(framed, waiter.clone(), clock::now()));
-    waiter.turn.set(turn);
     let mut patience = PATIENCE;
     loop {
-        if waiter.turn.take() {
-            // It goes on even if this webhook's own sender has left: others are waiting for it.
-            context.wait_until(send(env.clone(), org));
-        }
         // The runtime ends a request that waits for nothing but another one, so each has a timer of its own.
         let still = match select(woken, Delay::from(Duration::from_millis(STALE_MS.unsigned_abs()))).await {
             Either::Left(_) => None,
@@ -79,11 +91,11 @@ pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> 
                 Some(still)
             }
         };
-        let over = waiter.taken.take().or((patience == 0).then_some(Taken::Failed));
-        if let Some(taken) = over {
-            if waiter.turn.take() {
-                context.wait_until(send(env.clone(), org));
-            }
+        if waiter.turn.take() {
+            // It goes on even if this webhook's own sender has left: others are waiting for it.
+            context.wait_until(send(env.clone(), org, with_group(org, Group::take)));
+        }
+        if let Some(taken) = waiter.taken.take().or((patience == 0).then_some(Taken::Failed)) {
             return Ok(taken);
         }
         woken = still.unwrap_or_else(|| JsFuture::from(waiter.promise()));
@@ -94,20 +106,29 @@ fn with_group<T>(org: OrgId, look: impl FnOnce(&mut Group<Rc<Waiter>>) -> T) -> 
     GROUPS.with_borrow_mut(|groups| look(groups.entry(org).or_default()))
 }
 
-/// One call, then the turn goes on.
-async fn send(env: Env, org: OrgId) {
-    let (events, waiters): (Vec<String>, Vec<Rc<Waiter>>) = with_group(org, Group::take).into_iter().unzip();
-    if !events.is_empty() {
-        let taken = hub_stub::deliver(&env, org, &events).await.unwrap_or_else(|failure| {
-            log::error("store.failed", &[("reason", &failure.problem().detail)]);
-            Vec::new()
-        });
-        let mut taken = taken.into_iter();
-        for waiter in waiters {
-            waiter.taken.set(Some(taken.next().unwrap_or(Taken::Failed)));
-            waiter.wake();
-        }
+/// One call for all of them, then the turn goes on.
+async fn send(env: Env, org: OrgId, batch: Batch) {
+    let (events, waiters): (Vec<String>, Vec<Rc<Waiter>>) = batch.into_iter().unzip();
+    let mut taken = call(&env, org, &events).await.into_iter();
+    for waiter in waiters {
+        waiter.taken.set(Some(taken.next().unwrap_or(Taken::Failed)));
+        waiter.wake();
     }
+    hand_on(org);
+}
+
+/// What became of each; of none, where the hub could not be asked.
+async fn call(env: &Env, org: OrgId, events: &[String]) -> Vec<Taken> {
+    if events.is_empty() {
+        return Vec::new();
+    }
+    hub_stub::deliver(env, org, events).await.unwrap_or_else(|failure| {
+        log::error("store.failed", &[("reason", &failure.problem().detail)]);
+        Vec::new()
+    })
+}
+
+fn hand_on(org: OrgId) {
     GROUPS.with_borrow_mut(|groups| {
         let Some(group) = groups.get_mut(&org) else { return };
         match group.done(clock::now()) {

@@ -18,12 +18,12 @@ const LINGER_MS: u64 = 1_000;
 pub async fn read_capped(request: &mut Request, limit: usize) -> Answer<Vec<u8>> {
     let declared =
         request.headers().get("content-length").ok().flatten().and_then(|text| text.parse::<usize>().ok());
-    if request.inner().body().is_none() {
-        return Ok(Vec::new());
-    }
     if declared.is_some_and(|length| length <= limit) {
         // The platform holds a client to the length that it declared: one read instead of one a chunk.
         return Ok(request.bytes().await?);
+    }
+    if request.inner().body().is_none() {
+        return Ok(Vec::new());
     }
     let mut stream = request.stream()?;
     let mut bytes = Vec::new();
