@@ -65,7 +65,7 @@ pub struct Hub {
     /// The minute that is counted and its webhooks, for the organization's rate.
     rate: Cell<(i64, u32)>,
     /// How often it was woken, not yet written down.
-    wakes: Cell<wakes::Pending>,
+    wakes: wakes::Counter,
     /// Commands that Linear is being asked for, so that a repeat does not ask again.
     opening: RefCell<std::collections::HashSet<shared::id::DeliveryId>>,
     /// When each worker's `last_seen_at` was written, so that acks do not write it each time. In ms.
@@ -89,6 +89,7 @@ impl DurableObject for Hub {
         Self {
             state,
             env,
+            wakes: wakes::Counter::of(sql.clone()),
             sql,
             settings,
             broken,
@@ -98,7 +99,6 @@ impl DurableObject for Hub {
             fresh: Cell::new(None),
             alarm,
             rate: Cell::new((0, 0)),
-            wakes: Cell::new(wakes::Pending::default()),
             opening: RefCell::default(),
             seen: RefCell::default(),
         }
