@@ -2,7 +2,7 @@
 //! Neighbours: `claude` is the first executor; `spec`, `event`, `outcome` and `run` are the words they share.
 //! It must never know about Linear, the panel or git: it takes a prompt and a folder and tells what happened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::BoxFuture;
 
@@ -47,6 +47,10 @@ pub trait Executor: Send + Sync {
 
     /// The version of the program behind it, such as `2.1.330`. Fails when it is missing or does not answer in 10 s.
     fn version(&self) -> BoxFuture<'_, Result<String, ExecutorError>>;
+
+    /// Whether a conversation can be resumed from what is kept in `config_dir`. A run that was killed in its first
+    /// moments has told its conversation's id and kept nothing of it yet.
+    fn knows(&self, config_dir: &Path, conversation: &str) -> bool;
 
     /// Starts a run. It lives on its own from here: follow it through the returned [`Run`].
     fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>>;

@@ -3,12 +3,13 @@
 //! `session` holds the rules, `process` runs it, `replay` judges recorded output by the same rules.
 //! It must never put a prompt or a key into argv, nor let the agent's program inherit an environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::process::Command;
+use uuid::Uuid;
 
 use super::{Capabilities, Environment, Executor, ExecutorError, Run, RunSpec};
 
@@ -96,11 +97,45 @@ impl Executor for Claude {
         self.read_version().boxed()
     }
 
+    fn knows(&self, config_dir: &Path, conversation: &str) -> bool {
+        // What the program calls itself is a UUID; anything else would be a path of somebody's choice.
+        let Ok(id) = Uuid::parse_str(conversation) else { return false };
+        let projects = std::fs::read_dir(config_dir.join("projects")).into_iter().flatten().flatten();
+        let transcript = format!("{}.jsonl", id.hyphenated());
+        projects
+            .map(|project| project.path().join(&transcript))
+            .any(|file| file.metadata().is_ok_and(|kept| kept.is_file() && kept.len() > 0))
+    }
+
     fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>> {
         async move {
             let command = command::build(self.locate()?, &self.config, &spec);
             process::start(command, spec).await
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_known_by_its_transcript_alone() {
+        let kept = tempfile::tempdir().unwrap();
+        let claude = Claude::default();
+        let id = "0b9e3a52-6f0e-4a7e-9a83-0c3a2d1f4b5c";
+        assert!(!claude.knows(&kept.path().join("nowhere"), id));
+        let project = kept.path().join("projects/-work-repo");
+        std::fs::create_dir_all(&project).unwrap();
+        assert!(!claude.knows(kept.path(), id));
+        std::fs::write(project.join(format!("{id}.jsonl")), "").unwrap();
+        assert!(!claude.knows(kept.path(), id), "an empty one holds nothing");
+        std::fs::write(project.join(format!("{id}.jsonl")), "{}\n").unwrap();
+        assert!(claude.knows(kept.path(), id));
+        std::fs::write(kept.path().join("secret.jsonl"), "{}\n").unwrap();
+        for nasty in ["", "../../secret", "/etc/passwd", "*", "0b9e3a52", "\0"] {
+            assert!(!claude.knows(kept.path(), nasty), "{nasty:?}");
+        }
     }
 }

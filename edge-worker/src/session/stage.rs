@@ -98,6 +98,10 @@ impl Executor for StandIn {
         Box::pin(std::future::ready(Ok("2.1.0".to_owned())))
     }
 
+    fn knows(&self, config_dir: &Path, conversation: &str) -> bool {
+        self.claude.knows(config_dir, conversation)
+    }
+
     fn start(&self, mut spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>> {
         spec.env = spec.env.with("STAND_IN", self.behaviour);
         self.claude.start(spec)

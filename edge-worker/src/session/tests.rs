@@ -302,6 +302,41 @@ async fn a_session_that_was_stopped_while_the_worker_was_away_ends_in_silence_af
     assert_eq!(stopped_away(&journal, &key, TOKEN).await.unwrap().map(|_| ()), None, "nothing is open");
 }
 
+/// What the agent is started with after its run was killed: its arguments and its prompt.
+async fn started_again(transcript: Option<&str>) -> (String, String) {
+    const CONVERSATION: &str = "0b9e3a52-6f0e-4a7e-9a83-0c3a2d1f4b5c";
+    let mut stage = Stage::new("good").await;
+    let journal = stage.means.journal.clone();
+    journal.session(&session().id, &SessionKey::from(KEY)).await.unwrap();
+    journal.run_begins(&session().id, run_id(), CONVERSATION.into(), "/w".into(), "b".into()).await.unwrap();
+    if let Some(text) = transcript {
+        let project = stage.means.config.state_dir.join("claude/projects/-w");
+        std::fs::create_dir_all(&project).unwrap();
+        std::fs::write(project.join(format!("{CONVERSATION}.jsonl")), text).unwrap();
+    }
+    let _task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["completed"]);
+    let (worktree, prompt) = stage.prompt().unwrap();
+    (std::fs::read_to_string(worktree.join("args.txt")).unwrap(), prompt)
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_in_its_first_moments_begins_anew_with_the_whole_task() {
+    for transcript in [None, Some("")] {
+        let (arguments, prompt) = started_again(transcript).await;
+        assert!(arguments.contains("--session-id") && !arguments.contains("--resume"), "{arguments}");
+        assert!(prompt.contains("Show totals") && !prompt.contains("You were interrupted"), "{prompt}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_later_goes_on_in_its_conversation() {
+    let (arguments, prompt) = started_again(Some("{}\n")).await;
+    assert!(arguments.contains("--resume=0b9e3a52-6f0e-4a7e-9a83-0c3a2d1f4b5c"), "{arguments}");
+    assert!(prompt.contains("You were interrupted") && prompt.contains("Show totals"), "{prompt}");
+}
+
 #[tokio::test]
 async fn a_run_that_is_live_when_the_stop_is_heard_of_ends_and_says_nothing() {
     let mut stage = Stage::new("silent").await;

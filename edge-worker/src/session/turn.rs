@@ -76,8 +76,10 @@ impl Turn {
             process_tree::sweep(&before.to_string()).await;
         }
         let run_id = RunId::from_uuid(fresh_uuid());
-        let interrupted = remembered.open_run.is_some() && remembered.conversation.is_some();
-        let conversation = match &remembered.conversation {
+        let config_dir = means.config.state_dir.join("claude");
+        let known = remembered.conversation.as_ref().filter(|id| means.executor.knows(&config_dir, id));
+        let interrupted = remembered.open_run.is_some() && known.is_some();
+        let conversation = match known {
             Some(known) => Conversation::Resume(known.clone()),
             None => Conversation::New(Uuid::new_v4()),
         };
@@ -86,7 +88,7 @@ impl Turn {
             Conversation::Resume(id) => id.clone(),
         };
         let body = &taken.event.body;
-        let is_new = remembered.conversation.is_none();
+        let is_new = known.is_none();
         let prompt = match (plan.wanted, plan.account) {
             _ if interrupted => prompt::after_interruption(body),
             (Some(wanted), _) => prompt::after_choice(&wanted, body),
@@ -106,7 +108,7 @@ impl Turn {
             max_cost_micro_usd: None,
             prior_cost_micro_usd: u64::try_from(remembered.spent.0).unwrap_or(0),
             env: environment(),
-            config_dir: means.config.state_dir.join("claude"),
+            config_dir,
             run_file: means.config.state_dir.join("runs").join(format!("{run_id}.ndjson")),
             limits: Limits::default(),
         };

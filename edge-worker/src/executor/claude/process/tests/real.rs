@@ -85,6 +85,8 @@ async fn the_real_program_edits_commits_and_is_resumed() {
     let mut again = real.spec("And now?", &json!([{"text": "Still here."}]));
     again.conversation = Conversation::Resume(outcome.executor_session_id.clone().unwrap());
     again.prior_cost_micro_usd = outcome.cost_micro_usd.unwrap();
+    let id = outcome.executor_session_id.as_deref().unwrap();
+    assert!(real.claude.knows(&again.config_dir, id), "its transcript is not where it was looked for");
     let resumed = real.start(again).await.wait().await;
     let ended = (resumed.end, resumed.result_text.as_deref());
     assert_eq!(ended, (RunEnd::Completed, Some("Still here.")), "{resumed:?}");
