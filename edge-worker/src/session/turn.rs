@@ -106,7 +106,7 @@ impl Turn {
             append_system_prompt: Some(prompt::system(worktree.branch.as_str(), guide.as_deref())),
             max_turns: None,
             max_cost_micro_usd: None,
-            prior_cost_micro_usd: u64::try_from(remembered.spent.0).unwrap_or(0),
+            prior_cost_micro_usd: if is_new { 0 } else { u64::try_from(remembered.spent.0).unwrap_or(0) },
             env: environment(),
             config_dir,
             run_file: means.config.state_dir.join("runs").join(format!("{run_id}.ndjson")),
