@@ -69,6 +69,9 @@ impl Edge {
     pub async fn start(state: &StateDir, cyrus: &Path, plan: EdgePlan) -> Result<Self> {
         let folder = folder(state, plan.number);
         fs::create_dir_all(&folder)?;
+        if let Some(home) = plan.env.get("HOME") {
+            fs::create_dir_all(home)?;
+        }
         leftover::end(&folder).await;
         write_private(&folder.join("config.json"), &serde_json::to_vec_pretty(&plan.config)?)?;
         let command = folder.join("start");

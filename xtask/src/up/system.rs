@@ -266,6 +266,8 @@ impl System {
         if let Some(url) = self.cast.as_ref().and_then(Cast::model_url) {
             env.insert("ANTHROPIC_API_KEY", "sk-ant-scripted-model".to_owned());
             env.insert("ANTHROPIC_BASE_URL", url.to_owned());
+            // Nothing of this machine's user belongs to a scripted run: no login, and no start-up files of a shell.
+            env.insert("HOME", folder.join("home").display().to_string());
         }
         Ok(EdgePlan { number, config, env, model: self.plan.model })
     }
