@@ -16,7 +16,6 @@ use shared::id::OrgId;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Delay, Env};
-use worker_shell::failure::Answer;
 use worker_shell::{clock, log};
 
 use crate::hub_stub;
@@ -60,7 +59,7 @@ impl Waiter {
 type Batch = Vec<(String, Rc<Waiter>)>;
 
 /// Stores a framed event in the hub of `org`, alone or together with others.
-pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> Answer<Taken> {
+pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> Taken {
     let waiter = Rc::new(Waiter::default());
     if with_group(org, |group| group.join(framed, waiter.clone(), clock::now())) {
         let batch = with_group(org, Group::take);
@@ -69,14 +68,14 @@ pub async fn store(env: &Env, context: &Context, org: OrgId, framed: String) -> 
         {
             let taken = call(env, org, std::slice::from_ref(event)).await;
             hand_on(org);
-            return Ok(taken.first().copied().unwrap_or(Taken::Failed));
+            return taken.first().copied().unwrap_or(Taken::Failed);
         }
         context.wait_until(send(env.clone(), org, batch));
     }
     wait(env, context, org, &waiter).await
 }
 
-async fn wait(env: &Env, context: &Context, org: OrgId, waiter: &Waiter) -> Answer<Taken> {
+async fn wait(env: &Env, context: &Context, org: OrgId, waiter: &Waiter) -> Taken {
     let mut woken = JsFuture::from(waiter.promise());
     let mut patience = PATIENCE;
     loop {
@@ -96,7 +95,7 @@ async fn wait(env: &Env, context: &Context, org: OrgId, waiter: &Waiter) -> Answ
             context.wait_until(send(env.clone(), org, with_group(org, Group::take)));
         }
         if let Some(taken) = waiter.taken.take().or((patience == 0).then_some(Taken::Failed)) {
-            return Ok(taken);
+            return taken;
         }
         woken = still.unwrap_or_else(|| JsFuture::from(waiter.promise()));
     }

@@ -54,7 +54,7 @@ async fn take(mut request: Request, env: &Env, context: &Context) -> Answer<Resp
     };
     let framed = Arrived::of(&event, meaning).frame(&serde_json::to_string(&event)?)?;
     // No line in the log of what is stored: the hub's deliveries and its status tell of it.
-    match group::store(env, context, org, framed).await.map_err(unavailable)? {
+    match group::store(env, context, org, framed).await {
         Taken::Stored => reply::json(&Told { status: "stored" }),
         Taken::Duplicate => reply::json(&Told { status: "duplicate" }),
         Taken::RateLimited { retry_after_s } => too_many(retry_after_s),
@@ -98,17 +98,6 @@ struct Told {
 fn not_ours(kind: &str) -> Answer<Response> {
     log::info("webhook.ignored", &[("provider", "linear"), ("kind", kind)]);
     reply::json(&serde_json::json!({ "status": "ignored" }))
-}
-
-/// What the hub refuses stays its refusal; what breaks on the way makes the sender try again.
-fn unavailable(failure: Failure) -> Failure {
-    match failure {
-        refused @ Failure::Refused(_) => refused,
-        platform @ Failure::Platform { .. } => {
-            let _logged = platform.problem();
-            not_stored().into()
-        }
-    }
 }
 
 fn not_stored() -> Problem {

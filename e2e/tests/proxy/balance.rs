@@ -175,22 +175,21 @@ async fn work_moves_once(system: &Arc<System>, killed: Bot, left: &[Bot]) -> Res
 pub async fn after_workerd_was_killed_in_a_quiet_time_a_follow_up_waits_for_the_worker_of_its_session(
     system: Arc<System>,
 ) -> Result<()> {
-    let quiet = [Transport::WebSocket; 2];
     let (first, other) = (RawWorker::register(&system).await?, RawWorker::beside_others(&system).await?);
-    let mut stream = first.stream_over(quiet[0]).await?;
+    let mut stream = first.stream_over(Transport::WebSocket).await?;
     let hooks = created(&system).await?;
     let offer = accept_next(&mut stream, &hooks).await?;
     finish(&first, &[&offer]).await?;
     let heard = Instant::now();
-    let before = other.stream_over(quiet[1]).await?;
+    let before = other.stream_over(Transport::WebSocket).await?;
     // Longer than lease and grace nothing is heard of the first one, since it has nothing to say.
     tokio::time::sleep_until((heard + MOVES_AFTER + BEAT).into()).await;
     drop(before);
     system.kill_workerd().await?;
-    let mut early = other.stream_over(quiet[1]).await?;
+    let mut early = other.stream_over(Transport::WebSocket).await?;
     prompted(&system, &hooks, "One more thing").await?;
     mark(&system, &mut early, &[&hooks.issue_id]).await?;
-    let mut back = first.stream_over(quiet[0]).await?;
+    let mut back = first.stream_over(Transport::WebSocket).await?;
     let offer = back.offer_of(&hooks.issue_id).await?;
     ensure!(!offer.says("takeover"), "{offer:?}");
     finish(&first, &[&offer]).await

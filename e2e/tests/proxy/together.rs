@@ -43,7 +43,7 @@ pub async fn webhooks_whose_senders_leave_do_not_hold_up_those_that_stay(system:
         let hooks = system.new_session();
         let (system, body) = (Arc::clone(&system), hooks.created_by_delegation(now_ms()));
         if number % 3 == 0 {
-            staying.spawn(async move { Ok((hooks, timeout(SOON, system.send(&body)).await??)) });
+            staying.spawn(async move { anyhow::Ok((hooks, timeout(SOON, system.send(&body)).await??)) });
         } else {
             // At any moment of its way: while it connects, sends, waits for its turn, or sends for others.
             let patience = Duration::from_micros(300 * (number % 23));
@@ -54,7 +54,7 @@ pub async fn webhooks_whose_senders_leave_do_not_hold_up_those_that_stay(system:
         }
     }
     while let Some(answer) = staying.join_next().await {
-        let (hooks, answer): (AgentSessionWebhooks, _) = answer?.map_err(|error: anyhow::Error| error)?;
+        let (hooks, answer) = answer??;
         answer.assert_outcome("one that stayed", "stored");
         again(&system, &hooks).await?.assert_outcome("it again", "duplicate");
     }
