@@ -3,6 +3,8 @@
 //! Unknown keys are left alone, since the file is shared with older tools. Secrets come from the environment
 //! or the file and are never printed.
 
+pub mod live;
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;

@@ -29,8 +29,8 @@ use crate::worker::leases::Leases;
 /// Whom effects go to.
 #[derive(Clone)]
 pub struct Outside {
-    /// Linear.
-    pub linear: LinearClient,
+    /// Linear, unless `cyrus` runs on its own.
+    pub linear: Option<LinearClient>,
     /// The panel, where there is one.
     pub panel: Option<PanelClient>,
 }

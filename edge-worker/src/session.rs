@@ -29,7 +29,7 @@ use shared::event::AgentSession;
 use shared::id::{FencingToken, Seq, SessionKey};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::config::Config;
+use crate::config::live::Live;
 use crate::executor::Executor;
 use crate::journal::event::Taken;
 use crate::journal::{Journal, JournalError};
@@ -41,7 +41,7 @@ pub use task::run;
 #[derive(Clone)]
 pub struct Means {
     /// The configuration.
-    pub config: Arc<Config>,
+    pub config: Live,
     /// The journal.
     pub journal: Journal,
     /// Linear and the panel.

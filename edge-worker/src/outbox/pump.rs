@@ -96,7 +96,8 @@ impl Pump {
     }
 
     async fn post(&self, activity: &NewActivity) -> Tried {
-        let Err(error) = self.outside.linear.post(activity).await else { return Tried::Happened };
+        let Some(linear) = &self.outside.linear else { return Tried::Happened };
+        let Err(error) = linear.post(activity).await else { return Tried::Happened };
         match error.retry(crate::worker::now().as_millis()) {
             Retry::Done => Tried::Happened,
             Retry::Never => Tried::Refused(error.to_string()),

@@ -66,16 +66,17 @@ pub fn first_thought(taken: &Taken) -> Effect {
 
 /// The record of an event's session in the panel.
 pub fn open_record(means: &Means, taken: &Taken) -> Effect {
+    let settings = means.config.now();
     let token: FencingToken = taken.token;
     let session = taken.event.body.agent_session();
     let usual = || {
-        let found = means.config.repository_for(taken.event.workspace_id.as_str())?;
+        let found = settings.repository_for(taken.event.workspace_id.as_str())?;
         (!taken.ask).then(|| found.name.clone())
     };
     let repository = taken.repository.clone().or_else(usual);
     Effect::OpenSession {
         session_key: taken.session_key.clone(),
         token,
-        session: Box::new(answer::record(session, &taken.session_key, token, repository, &means.config.name)),
+        session: Box::new(answer::record(session, &taken.session_key, token, repository, &settings.name)),
     }
 }

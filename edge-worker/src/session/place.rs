@@ -31,7 +31,8 @@ pub enum Place {
 
 /// Finds it.
 pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Place {
-    let repositories = &means.config.repositories;
+    let settings = means.config.now();
+    let repositories = &settings.repositories;
     let known = |name: &Option<String>| {
         let name = name.as_deref()?;
         repositories.iter().find(|config| config.name == name).cloned()
@@ -58,11 +59,9 @@ pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Plac
     }
     match known(&remembered.repository).or_else(|| known(&taken.repository)) {
         Some(repository) => here(repository),
-        None => means
-            .config
-            .repository_for(taken.event.workspace_id.as_str())
-            .cloned()
-            .map_or(Place::Nowhere, here),
+        None => {
+            settings.repository_for(taken.event.workspace_id.as_str()).cloned().map_or(Place::Nowhere, here)
+        }
     }
 }
 
@@ -80,7 +79,8 @@ pub async fn question(
     session: &AgentSession,
     remembered: &Remembered,
 ) -> (String, Vec<Effect>) {
-    let repositories = &means.config.repositories;
+    let settings = means.config.now();
+    let repositories = &settings.repositories;
     let again = remembered.asked.is_some();
     let wanted = remembered.asked.clone().unwrap_or_else(|| prompt::begin(&taken.event.body, true));
     let remotes = route::all_remotes(repositories).await;

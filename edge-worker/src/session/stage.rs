@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::{Means, Told};
+use crate::config::live::Changes;
 use crate::config::{Config, RepositoryConfig};
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::executor::{Capabilities, Executor, ExecutorError, Run, RunSpec};
@@ -138,7 +139,7 @@ impl Stage {
         let proxy = ProxyClient::new(http.clone(), base.clone(), key.clone(), journal.worker_id());
         let linear_use = LinearUse::default();
         let outside = Outside {
-            linear: LinearClient::new(http.clone(), proxy, linear_use.clone()),
+            linear: Some(LinearClient::new(http.clone(), proxy, linear_use.clone())),
             panel: Some(PanelClient::new(http, base, key)),
         };
         let path = format!("{}/tests/fixtures/claude/programs/stand-in.sh", env!("CARGO_MANIFEST_DIR"));
@@ -146,7 +147,7 @@ impl Stage {
         let (ending_sender, ending) = watch::channel(false);
         let (done_sender, done) = mpsc::unbounded_channel();
         let means = Means {
-            config: Arc::new(config),
+            config: Changes::begin(config).1,
             journal,
             outside,
             executor: Arc::new(StandIn { claude, behaviour }),
@@ -162,9 +163,9 @@ impl Stage {
 
     /// Changes the configuration of a repository.
     pub fn configure(&mut self, name: &str, change: impl FnOnce(&mut RepositoryConfig)) {
-        let mut config = (*self.means.config).clone();
+        let mut config = (*self.means.config.now()).clone();
         change(config.repositories.iter_mut().find(|config| config.name == name).unwrap());
-        self.means.config = Arc::new(config);
+        self.means.config = Changes::begin(config).1;
     }
 
     /// Takes an event as the worker does: into the journal, under a held lease.

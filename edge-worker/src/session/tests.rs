@@ -17,7 +17,7 @@ use crate::worker::{fresh_uuid, now};
 async fn elsewhere(stage: &Stage, seq: u64, step: Step, content: ActivityContent) {
     let id = session().id;
     let activity = NewActivity::new(activity_id(&id, Seq(seq), step), id, content);
-    stage.means.outside.linear.post(&activity).await.unwrap();
+    stage.means.outside.linear.as_ref().unwrap().post(&activity).await.unwrap();
     // Linear's stamps have ms: the next thing said is of a later one.
     let stamp = now();
     while now() <= stamp {
@@ -310,7 +310,7 @@ async fn started_again(transcript: Option<&str>) -> (String, String) {
     journal.session(&session().id, &SessionKey::from(KEY)).await.unwrap();
     journal.run_begins(&session().id, run_id(), CONVERSATION.into(), "/w".into(), "b".into()).await.unwrap();
     if let Some(text) = transcript {
-        let project = stage.means.config.state_dir.join("claude/projects/-w");
+        let project = stage.means.config.now().state_dir.join("claude/projects/-w");
         std::fs::create_dir_all(&project).unwrap();
         std::fs::write(project.join(format!("{CONVERSATION}.jsonl")), text).unwrap();
     }

@@ -70,13 +70,14 @@ impl Turn {
         plan: Plan<'_>,
     ) -> anyhow::Result<(Self, Run)> {
         let remembered = plan.remembered;
+        let settings = means.config.now();
         let worktree = workplace::prepare(means, session, plan.repository).await?;
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
             process_tree::sweep(&before.to_string()).await;
         }
         let run_id = RunId::from_uuid(fresh_uuid());
-        let config_dir = means.config.state_dir.join("claude");
+        let config_dir = settings.state_dir.join("claude");
         let known = remembered.conversation.as_ref().filter(|id| means.executor.knows(&config_dir, id));
         let interrupted = remembered.open_run.is_some() && known.is_some();
         let conversation = match known {
@@ -102,14 +103,14 @@ impl Turn {
             prompt,
             prompt_id: Uuid::new_v4(),
             conversation,
-            model: means.config.model.clone(),
+            model: settings.model.clone(),
             append_system_prompt: Some(prompt::system(worktree.branch.as_str(), guide.as_deref())),
             max_turns: None,
             max_cost_micro_usd: None,
             prior_cost_micro_usd: if is_new { 0 } else { u64::try_from(remembered.spent.0).unwrap_or(0) },
             env: environment(),
             config_dir,
-            run_file: means.config.state_dir.join("runs").join(format!("{run_id}.ndjson")),
+            run_file: settings.state_dir.join("runs").join(format!("{run_id}.ndjson")),
             limits: Limits::default(),
         };
         for folder in [Some(spec.config_dir.as_path()), spec.run_file.parent()].into_iter().flatten() {

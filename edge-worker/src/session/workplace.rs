@@ -25,7 +25,7 @@ pub async fn prepare(
         session.issue.as_ref().and_then(|issue| issue.identifier.as_deref()).unwrap_or(session.id.as_str());
     let named = branch_name(means, session).await;
     let branch = BranchName::or_from_issue(named.as_deref(), identifier);
-    let folder = means.config.state_dir.join("worktrees").join(crate::git::branch::slug(&config.name));
+    let folder = means.config.now().state_dir.join("worktrees").join(crate::git::branch::slug(&config.name));
     // Two workspaces may have an ENG-774 each, so the identifier alone does not name a folder.
     let mark: String = sha256_hex(session.session_key().as_str().as_bytes()).chars().take(8).collect();
     let place = format!("{identifier}-{mark}");
@@ -49,7 +49,7 @@ pub async fn prepare(
 /// The branch that Linear suggests, so that Linear links what happens on it.
 async fn branch_name(means: &Means, session: &AgentSession) -> Option<String> {
     let issue = session.issue.as_ref()?;
-    match means.outside.linear.issue(issue.id.as_str()).await {
+    match means.outside.linear.as_ref()?.issue(issue.id.as_str()).await {
         Ok(found) => Some(found.issue.issue_parts.branch_name),
         Err(error) => {
             warn!("Linear did not tell the branch of {}: {error}; it is made from the identifier", issue.id);

@@ -17,6 +17,7 @@ use super::linear_budget::LinearUse;
 use super::workshop::{Tools, Verdict, Workshop};
 use super::{Station, fresh_uuid};
 use crate::config::Config;
+use crate::config::live::{Changes, Live};
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::http;
@@ -31,7 +32,7 @@ use crate::session::{self, Means, Told};
 
 /// What all sessions share.
 struct Sessions {
-    config: Arc<Config>,
+    config: Live,
     outside: Outside,
     executor: Arc<dyn Executor>,
     executor_version: Option<String>,
@@ -73,10 +74,14 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let clock = Arc::new(BootClock);
     let leases = Leases::new(Arc::clone(&clock) as Arc<_>);
     let linear_use = LinearUse::default();
-    let outside = Outside { linear: LinearClient::new(http, proxy.clone(), linear_use.clone()), panel };
+    let outside = Outside { linear: Some(LinearClient::new(http, proxy.clone(), linear_use.clone())), panel };
     let transport = config.transport;
-    let workshop =
-        Sessions { config: Arc::new(config), outside, executor: Arc::new(executor), executor_version };
+    let workshop = Sessions {
+        config: Changes::begin(config).1,
+        outside,
+        executor: Arc::new(executor),
+        executor_version,
+    };
     Ok(Station {
         journal,
         proxy,
@@ -93,7 +98,7 @@ impl Sessions {
     fn means(&self, tools: Tools) -> Means {
         let Tools { journal, leases, linear_use, slots, done, ending } = tools;
         Means {
-            config: Arc::clone(&self.config),
+            config: self.config.clone(),
             journal,
             outside: self.outside.clone(),
             executor: Arc::clone(&self.executor),
@@ -126,7 +131,7 @@ impl Workshop for Sessions {
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let Some(panel) = &self.outside.panel else { return };
-            for repository in &self.config.repositories {
+            for repository in &self.config.now().repositories {
                 let new = NewRepository {
                     name: repository.name.clone(),
                     path: repository.repository_path.display().to_string(),

@@ -28,6 +28,7 @@ pub enum Decision {
 
 /// Decides for an event that was offered.
 pub async fn decide(means: &Means, event: &Event) -> Decision {
+    let settings = means.config.now();
     match &event.body {
         EventBody::SessionStopped { .. } => return Decision::Served(None),
         EventBody::CheckRequested { executor, .. } if executor == means.executor.name() => {
@@ -36,7 +37,7 @@ pub async fn decide(means: &Means, event: &Event) -> Decision {
         // Another worker may have that executor; the last one that is asked says that nobody has.
         EventBody::CheckRequested { .. } => return Decision::NotServed,
         EventBody::RunRequested { repository, .. } => {
-            return match by_name(&means.config.repositories, repository.as_deref()).await {
+            return match by_name(&settings.repositories, repository.as_deref()).await {
                 Some(config) => Decision::Served(Some(config.name.clone())),
                 None => Decision::NotServed,
             };
@@ -51,20 +52,21 @@ pub async fn decide(means: &Means, event: &Event) -> Decision {
             Default::default()
         }
     };
-    let is_here = |name: &String| means.config.repositories.iter().any(|config| config.name == *name);
+    let is_here = |name: &String| settings.repositories.iter().any(|config| config.name == *name);
     if let Some(own) = known.own.filter(is_here) {
         return Decision::Served(Some(own));
     }
     if known.asked {
         return Decision::Served(None);
     }
-    let remotes = remotes(&means.config.repositories, &event.body).await;
-    let candidates = candidates(&means.config.repositories, &remotes);
+    let remotes = remotes(&settings.repositories, &event.body).await;
+    let candidates = candidates(&settings.repositories, &remotes);
     let mut facts = of_webhook(event);
     if needs_the_issue(&candidates, &facts)
         && let Some(issue) = &session.issue
+        && let Some(linear) = &means.outside.linear
     {
-        match timeout(PATIENCE, means.outside.linear.issue(issue.id.as_str())).await {
+        match timeout(PATIENCE, linear.issue(issue.id.as_str())).await {
             Ok(Ok(found)) => add_issue(&mut facts, found.issue.issue_parts),
             Ok(Err(error)) => info!("Linear did not tell of {}: {error}; the webhook decides", issue.id),
             Err(_) => info!("Linear does not tell of {} in time; the webhook decides", issue.id),
