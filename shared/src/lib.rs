@@ -27,4 +27,5 @@ pub mod time;
 pub mod typeid;
 pub mod webhook;
 pub mod worker;
+pub mod worker_config;
 pub mod worker_key;

@@ -32,6 +32,7 @@ use shared::time::Timestamp;
 use shared::worker::{
     AccessToken, Heartbeat, HeartbeatAnswer, LeaseClaim, Registered, Registration, WorkerState,
 };
+use shared::worker_config::{ExecutorCredential, Permissions, RepositorySettings, WorkerConfig};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_342_525_781);
 
@@ -445,4 +446,33 @@ fn the_panels_own_shapes_hold() {
 fn problems_hold() {
     holds("problem", &[Problem::new(ProblemCode::StampStale, "send it again")]);
     holds("problem_code", ProblemCode::ALL);
+}
+
+#[test]
+fn the_configuration_of_a_worker_holds() {
+    let all = RepositorySettings {
+        id: Some(RepositoryId::from_uuid(uuid(5))),
+        name: "app".into(),
+        remote: Some("github.com/acme/app".into()),
+        model: Some("opus".into()),
+        fallback_model: Some("sonnet".into()),
+        allowed_tools: Some(vec!["Read".into(), "Bash(git *)".into()]),
+        disallowed_tools: Some(Vec::new()),
+        permissions: Some(Permissions::Ask),
+        max_sessions: Some(2),
+        execution_strategy: Some("local-only".into()),
+    };
+    let bare = RepositorySettings { name: "docs".into(), ..RepositorySettings::default() };
+    let credential = ExecutorCredential {
+        executor: "claude".into(),
+        variable: "ANTHROPIC_API_KEY".into(),
+        value: "sk".into(),
+    };
+    let whole = WorkerConfig {
+        etag: "0a1b".into(),
+        slots: Some(4),
+        repositories: vec![all, bare],
+        executors: vec![credential],
+    };
+    holds("worker_config", &[whole, WorkerConfig { etag: "1".into(), ..WorkerConfig::default() }]);
 }
