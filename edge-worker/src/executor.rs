@@ -15,7 +15,7 @@ pub mod run;
 pub mod spec;
 pub mod tail;
 
-pub use event::{InputState, RunEvent, RunEventKind, Tokens, TurnResult};
+pub use event::{InputState, Output, Place, Reading, RunEvent, RunEventKind, Tokens, TurnResult};
 pub use outcome::{Exit, RunEnd, RunError, RunErrorKind, RunOutcome, StopReason};
 pub use run::{Run, RunControl};
 pub use spec::{Conversation, Environment, Limits, RunSpec};

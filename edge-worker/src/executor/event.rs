@@ -12,6 +12,34 @@ use uuid::Uuid;
 /// The longest message or metadata text of a log line, in bytes; longer ones are cut and say so.
 pub const LOG_TEXT_LIMIT: usize = 8 * 1024;
 
+/// What one line of an agent's output tells, and where the line ends. Told as one, so that nobody who writes both down
+/// together tells a line twice or leaves one out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Its events, in order; a line may tell nothing.
+    pub events: Vec<RunEvent>,
+    /// Where the line ends; `None`: it is no line of a file.
+    pub place: Option<Place>,
+}
+
+/// A place between two lines of a run's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the files.
+    pub output: Output,
+    /// Bytes from its beginning.
+    pub end: u64,
+}
+
+/// The files that a run's program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The run file.
+    Out,
+    /// The file beside it with the error output.
+    Err,
+}
+
 /// One event of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunEvent {
@@ -206,6 +234,12 @@ pub struct TurnResult {
 impl From<RunEventKind> for RunEvent {
     fn from(kind: RunEventKind) -> Self {
         Self { parent_tool_use_id: None, kind }
+    }
+}
+
+impl From<RunEventKind> for Reading {
+    fn from(kind: RunEventKind) -> Self {
+        Self { events: vec![kind.into()], place: None }
     }
 }
 

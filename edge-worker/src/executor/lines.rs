@@ -26,6 +26,7 @@ pub struct LineReader {
     codec: AnyDelimiterCodec,
     buffer: BytesMut,
     limit: usize,
+    taken_in: u64,
 }
 
 impl LineReader {
@@ -35,12 +36,19 @@ impl LineReader {
             codec: AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), b"\n".to_vec(), limit),
             buffer: BytesMut::new(),
             limit,
+            taken_in: 0,
         }
     }
 
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+        self.taken_in = self.taken_in.saturating_add(bytes.len() as u64);
+    }
+
+    /// How many of the bytes belong to lines that were given out or left out. After a whole line: where it ends.
+    pub fn given_out(&self) -> u64 {
+        self.taken_in.saturating_sub(self.buffer.len() as u64)
     }
 
     /// The next whole line, if one is there. Empty lines are left out.
@@ -102,6 +110,21 @@ mod tests {
             seen.extend(drain(&mut reader));
         }
         assert_eq!(seen, ["one", "two"]);
+    }
+
+    #[test]
+    fn after_each_line_it_is_known_where_it_ended() {
+        let mut reader = LineReader::new(10);
+        reader.push(b"one\n\ntwo\nrest");
+        let mut ends = Vec::new();
+        while reader.next_line().is_some() {
+            ends.push(reader.given_out());
+        }
+        assert_eq!(ends, [4, 9]);
+        reader.push(b" is too long for this one\nlast\n");
+        assert!(matches!(reader.next_line(), Some(Line::TooLong { .. })));
+        assert_eq!(reader.next_line(), Some(Line::Whole(Bytes::from_static(b"last"))));
+        assert_eq!(reader.given_out(), 44);
     }
 
     #[test]

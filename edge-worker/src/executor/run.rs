@@ -2,11 +2,13 @@
 //! Neighbours: an executor's process loop sits at the other end of these channels.
 //! It must never block the loop: events wait in the run file when nobody reads them.
 
+use std::collections::VecDeque;
+
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::ExecutorError;
-use super::event::{RunEvent, Tokens};
+use super::event::{Reading, RunEvent, Tokens};
 use super::outcome::{RunEnd, RunError, RunErrorKind, RunOutcome};
 
 /// How many events wait for a slow reader before the loop stops reading the agent's output.
@@ -15,7 +17,9 @@ pub const EVENT_QUEUE: usize = 256;
 /// A live run. Dropping it does not stop the run; dropping or ignoring its events does not slow the agent.
 #[derive(Debug)]
 pub struct Run {
-    events: mpsc::Receiver<RunEvent>,
+    readings: mpsc::Receiver<Reading>,
+    /// Events of a reading that was taken one by one.
+    opened: VecDeque<RunEvent>,
     control: RunControl,
     outcome: oneshot::Receiver<RunOutcome>,
 }
@@ -38,24 +42,36 @@ pub(super) enum Order {
 /// The loop's ends of the channels.
 #[derive(Debug)]
 pub(super) struct RunDriver {
-    pub(super) events: mpsc::Sender<RunEvent>,
+    pub(super) readings: mpsc::Sender<Reading>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) outcome: oneshot::Sender<RunOutcome>,
 }
 
 /// The two sides of a run.
 pub(super) fn channels(pid: Option<u32>) -> (Run, RunDriver) {
-    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let (reading_sender, readings) = mpsc::channel(EVENT_QUEUE);
     let (order_sender, orders) = mpsc::channel(16);
     let (outcome_sender, outcome) = oneshot::channel();
     let control = RunControl { orders: order_sender, pid };
-    (Run { events, control, outcome }, RunDriver { events: event_sender, orders, outcome: outcome_sender })
+    let run = Run { readings, opened: VecDeque::new(), control, outcome };
+    (run, RunDriver { readings: reading_sender, orders, outcome: outcome_sender })
 }
 
 impl Run {
     /// The next event; `None` when the run has ended.
     pub async fn next_event(&mut self) -> Option<RunEvent> {
-        self.events.recv().await
+        while self.opened.is_empty() {
+            self.opened.extend(self.readings.recv().await?.events);
+        }
+        self.opened.pop_front()
+    }
+
+    /// What was read next, as much as there is at once up to `most` readings; empty when the run has ended. Nothing
+    /// is lost when the wait for it is given up.
+    pub async fn next_readings(&mut self, most: usize) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        self.readings.recv_many(&mut readings, most).await;
+        readings
     }
 
     /// A handle to steer the run with.
@@ -65,7 +81,7 @@ impl Run {
 
     /// Waits for the end. Events that were not read are let go.
     pub async fn wait(self) -> RunOutcome {
-        drop(self.events);
+        drop(self.readings);
         self.outcome.await.unwrap_or_else(|_| RunOutcome {
             end: RunEnd::Failed,
             result_text: None,

@@ -18,6 +18,7 @@ pub struct Tail {
     file: File,
     lines: LineReader,
     chunk: Vec<u8>,
+    from: u64,
 }
 
 impl Tail {
@@ -25,7 +26,7 @@ impl Tail {
     pub async fn open(path: &Path, offset: u64) -> std::io::Result<Self> {
         let mut file = File::open(path).await?;
         file.seek(SeekFrom::Start(offset)).await?;
-        Ok(Self { file, lines: LineReader::default(), chunk: vec![0; CHUNK] })
+        Ok(Self { file, lines: LineReader::default(), chunk: vec![0; CHUNK], from: offset })
     }
 
     /// Reads at most one chunk of what is new and returns its size; 0 at the end of what there is now.
@@ -40,6 +41,12 @@ impl Tail {
     /// The next whole line of what was read.
     pub fn next_line(&mut self) -> Option<Line> {
         self.lines.next_line()
+    }
+
+    /// Where the last line that was given out ends, in bytes from the file's beginning; `None` after a line that was
+    /// too long, since its end may not be written yet.
+    pub fn place(&self, line: &Line) -> Option<u64> {
+        matches!(line, Line::Whole(_)).then(|| self.from.saturating_add(self.lines.given_out()))
     }
 
     /// The last line when the writer is gone.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::command::CommandLine;
 use super::session::Session;
 use super::{input, stream};
-use crate::executor::event::{RunEvent, RunEventKind, prefix};
+use crate::executor::event::{Output, Place, Reading, RunEventKind, prefix};
 use crate::executor::lines::Line;
 use crate::executor::outcome::{Exit, RunOutcome, StopReason};
 use crate::executor::process_tree;
@@ -122,7 +122,7 @@ struct Process {
     stderr: Tail,
     input: Option<mpsc::Sender<String>>,
     session: Session,
-    pending: VecDeque<RunEvent>,
+    pending: VecDeque<Reading>,
     ending: Ending,
     limits: Limits,
     run_id: String,
@@ -140,12 +140,12 @@ impl Process {
         driver.orders.close();
         let stderr = std::mem::take(&mut self.stderr_end);
         let outcome: RunOutcome = self.session.finish(exit, &stderr, self.started.elapsed());
-        for event in self.pending {
-            if driver.events.send(event).await.is_err() {
+        for reading in self.pending {
+            if driver.readings.send(reading).await.is_err() {
                 break;
             }
         }
-        drop(driver.events);
+        drop(driver.readings);
         let _ = driver.outcome.send(outcome);
     }
 
@@ -154,16 +154,16 @@ impl Process {
         let mut pause = POLL.0;
         let mut next_look = Instant::now();
         loop {
-            let listened = !driver.events.is_closed();
+            let listened = !driver.readings.is_closed();
             if !listened {
                 self.pending.clear();
             }
             tokio::select! {
                 status = self.child.wait() => return status.ok().map(Exit::from),
                 Some(order) = driver.orders.recv() => self.obey(order),
-                permit = driver.events.reserve(), if listened && !self.pending.is_empty() => {
-                    if let (Ok(permit), Some(event)) = (permit, self.pending.pop_front()) {
-                        permit.send(event);
+                permit = driver.readings.reserve(), if listened && !self.pending.is_empty() => {
+                    if let (Ok(permit), Some(reading)) = (permit, self.pending.pop_front()) {
+                        permit.send(reading);
                     }
                 }
                 () = tokio::time::sleep_until(next_look) => {
@@ -219,10 +219,12 @@ impl Process {
     }
 
     fn take_line(&mut self, line: &Line) {
-        for event in stream::read(line) {
-            self.session.observe(&event);
-            self.pending.push_back(event);
+        let events = stream::read(line);
+        for event in &events {
+            self.session.observe(event);
         }
+        let place = self.stdout.place(line).map(|end| Place { output: Output::Out, end });
+        self.pending.push_back(Reading { events, place });
     }
 
     fn take_stderr(&mut self, line: &Line) {
@@ -234,7 +236,8 @@ impl Process {
             self.stderr_end.push_str(prefix(&text, STDERR_KEPT));
             self.stderr_end.push('\n');
         }
-        self.pending.push_back(RunEventKind::Stderr(text).into());
+        let place = self.stderr.place(line).map(|end| Place { output: Output::Err, end });
+        self.pending.push_back(Reading { events: vec![RunEventKind::Stderr(text).into()], place });
     }
 
     fn obey(&mut self, order: Order) {
