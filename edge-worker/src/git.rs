@@ -7,12 +7,31 @@ use std::time::Duration;
 
 pub mod branch;
 pub mod command;
+pub mod dirs;
 pub mod repository;
 pub mod worktree;
 
 pub use branch::{BranchError, BranchName};
+pub use dirs::Dirs;
 pub use repository::Repository;
 pub use worktree::{Author, Fetched, Worktree, WorktreeRequest};
+
+/// What an agent's own git commands get in their environment: whom commits are by, and no tidying up that could drop
+/// what only another session's index holds.
+pub fn agent_environment(author: &Author) -> Vec<(&'static str, String)> {
+    let settings = [("gc.auto", "0"), ("maintenance.auto", "false"), ("gc.pruneExpire", "never")];
+    let names = [
+        ("GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"),
+        ("GIT_CONFIG_KEY_1", "GIT_CONFIG_VALUE_1"),
+        ("GIT_CONFIG_KEY_2", "GIT_CONFIG_VALUE_2"),
+    ];
+    let mut all = author.environment().to_vec();
+    all.push(("GIT_CONFIG_COUNT", settings.len().to_string()));
+    for ((key, value), (setting, to)) in names.into_iter().zip(settings) {
+        all.extend([(key, setting.to_owned()), (value, to.to_owned())]);
+    }
+    all
+}
 
 /// Why git work failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +89,14 @@ pub enum GitError {
         found: String,
         /// What was wanted.
         wanted: String,
+    },
+    /// Git's folder for a worktree cannot be told.
+    #[error(
+        "git's own folder for the worktree {path} is not to be found: move that folder away and send another message; a new one is made"
+    )]
+    NotOurs {
+        /// The worktree.
+        path: PathBuf,
     },
     /// No free folder.
     #[error(

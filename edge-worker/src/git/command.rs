@@ -27,8 +27,14 @@ const SETTINGS: &[&str] = &[
     "protocol.ext.allow=never",
     "commit.gpgSign=false",
     "submodule.recurse=false",
+    // Looking into a nested repository obeys that repository's own settings, which an agent can write.
+    "diff.ignoreSubmodules=dirty",
+    "status.submoduleSummary=false",
     "core.quotePath=false",
     "advice.detachedHead=false",
+    "advice.addEmbeddedRepo=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
 ];
 
 /// Variables that would point git at another repository.
@@ -50,7 +56,7 @@ const FOREIGN: &[&str] = &[
 pub struct Git {
     folder: PathBuf,
     args: Vec<OsString>,
-    env: Vec<(&'static str, String)>,
+    env: Vec<(&'static str, OsString)>,
     stdin: Option<Vec<u8>>,
     limit: Duration,
 }
@@ -94,9 +100,15 @@ impl Git {
 
     /// Sets one variable.
     #[must_use]
-    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.env.push((name, value.into()));
+    pub fn env(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name, value.as_ref().to_owned()));
         self
+    }
+
+    /// Sets several variables.
+    #[must_use]
+    pub fn envs<V: AsRef<OsStr>>(self, all: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+        all.into_iter().fold(self, |git, (name, value)| git.env(name, value))
     }
 
     /// Gives bytes on stdin.

@@ -16,6 +16,7 @@ static LOCKS: LazyLock<Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>> = 
 #[derive(Debug, Clone)]
 pub struct Repository {
     path: PathBuf,
+    common: PathBuf,
     lock: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -31,13 +32,19 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let common = tokio::fs::canonicalize(&common).await.unwrap_or(common);
-        let lock = LOCKS.lock().unwrap_or_else(PoisonError::into_inner).entry(common).or_default().clone();
-        Ok(Self { path: real, lock })
+        let lock =
+            LOCKS.lock().unwrap_or_else(PoisonError::into_inner).entry(common.clone()).or_default().clone();
+        Ok(Self { path: real, common, lock })
     }
 
     /// The repository's folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Git's folder of the whole repository.
+    pub fn common(&self) -> &Path {
+        &self.common
     }
 
     /// Waits for the right to change worktrees and branches; held until the guard is dropped.

@@ -5,9 +5,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use super::branch::{BranchName, slug};
 use super::command::{Git, paths};
-use super::{GitError, Repository};
+use super::{Dirs, GitError, Repository, dirs};
 
 mod registered;
 
@@ -33,6 +35,8 @@ pub struct WorktreeRequest<'a> {
 pub struct Worktree {
     /// Its folder.
     pub path: PathBuf,
+    /// Where git keeps what belongs to it, by this program's own record.
+    pub dirs: Dirs,
     /// The branch that is checked out.
     pub branch: BranchName,
     /// The base branch's name.
@@ -78,17 +82,22 @@ impl Worktree {
         let base_commit = base_commit(repository, remote.as_deref(), &base, &fetched)
             .await?
             .ok_or_else(|| GitError::NoBase { base: base.clone() })?;
-        repository.git(["worktree", "prune"]).output().await?;
-        let (path, created) = place(repository, request, remote.as_deref(), &base_commit).await?;
-        let merge_base = Git::new(&path, ["merge-base", "HEAD", &base_commit]).answer().await?;
+        let (dirs, created) = place(repository, request, remote.as_deref(), &base_commit).await?;
+        let path = dirs.tree().to_owned();
+        let merge_base = dirs.git(["merge-base", "HEAD", &base_commit]).answer().await?;
         let fork = String::from_utf8_lossy(&merge_base.stdout).trim().to_owned();
         let base_commit = if fork.is_empty() { base_commit } else { fork };
-        Ok(Self { path, branch: request.branch.clone(), base, base_commit, created, fetched })
+        Ok(Self { path, dirs, branch: request.branch.clone(), base, base_commit, created, fetched })
     }
 
     /// True when there is anything that is not committed, new files included.
     pub async fn is_dirty(&self) -> Result<bool, GitError> {
-        is_dirty(&self.path).await
+        is_dirty(&self.dirs).await
+    }
+
+    /// To be called after each run: mends what an agent changed of git's own files. True when something was changed.
+    pub fn repair(&self) -> Result<bool, GitError> {
+        self.dirs.repair()
     }
 
     /// The commit that is checked out.
@@ -98,7 +107,7 @@ impl Worktree {
 
     /// Commits all there is, new files included, and returns the commit; `None` when there is nothing to commit.
     pub async fn commit_all(&self, message: &str, author: &Author) -> Result<Option<String>, GitError> {
-        self.git(["add", "--all"]).output().await?;
+        stage(&self.dirs, None).await?;
         if self.git(["diff", "--cached", "--quiet", "--no-ext-diff"]).succeeds().await? {
             return Ok(None);
         }
@@ -108,10 +117,7 @@ impl Worktree {
         };
         self.git(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-"])
             .stdin(message)
-            .env("GIT_AUTHOR_NAME", plain(&author.name))
-            .env("GIT_AUTHOR_EMAIL", plain(&author.email))
-            .env("GIT_COMMITTER_NAME", plain(&author.name))
-            .env("GIT_COMMITTER_EMAIL", plain(&author.email))
+            .envs(author.environment())
             .output()
             .await?;
         self.head().await.map(Some)
@@ -126,6 +132,7 @@ impl Worktree {
             "--no-renames",
             "--no-ext-diff",
             "--no-textconv",
+            "--ignore-submodules=dirty",
             &self.base_commit,
             "--",
         ];
@@ -135,8 +142,59 @@ impl Worktree {
     }
 
     fn git<A: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Git {
-        Git::new(&self.path, args)
+        self.dirs.git(args)
     }
+}
+
+impl Author {
+    /// The variables that tell git who a commit is by, in words that git can keep.
+    pub fn environment(&self) -> [(&'static str, String); 4] {
+        let (name, email) = (plain(&self.name), plain(&self.email));
+        [
+            ("GIT_AUTHOR_NAME", name.clone()),
+            ("GIT_AUTHOR_EMAIL", email.clone()),
+            ("GIT_COMMITTER_NAME", name),
+            ("GIT_COMMITTER_EMAIL", email),
+        ]
+    }
+}
+
+/// Puts all there is into the index, or into another index file, without looking into nested repositories: git would
+/// obey their settings, which an agent can write. What cannot be read is left out rather than nothing be kept.
+pub(super) async fn stage(dirs: &Dirs, index: Option<&Path>) -> Result<(), GitError> {
+    let git = |args: &[&str]| match index {
+        Some(index) => dirs.git(args).env("GIT_INDEX_FILE", index),
+        None => dirs.git(args),
+    };
+    let listed = git(&["ls-files", "--stage", "-z"]).output().await?;
+    let nested: Vec<&[u8]> = listed
+        .split(|byte| *byte == 0)
+        .filter(|entry| entry.starts_with(b"160000 "))
+        .filter_map(|entry| entry.splitn(2, |byte| *byte == b'\t').nth(1))
+        .collect();
+    let mut wanted = b":/\0".to_vec();
+    for path in &nested {
+        wanted.extend([b":(top,exclude,literal)", *path, b"\0"].concat());
+    }
+    let args = ["add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"];
+    let added = git(&args).stdin(wanted).answer().await?;
+    match added.status.code() {
+        Some(0) => {}
+        Some(1) => warn!("not all of {} could be kept: {}", dirs.tree().display(), added.stderr),
+        _ => {
+            return Err(GitError::Failed {
+                verb: "add".to_owned(),
+                status: added.status,
+                stderr: added.stderr,
+            });
+        }
+    }
+    if !nested.is_empty() {
+        let mut list = nested.join(&0);
+        list.push(0);
+        git(&["update-index", "--remove", "-z", "--stdin"]).stdin(list).output().await?;
+    }
+    Ok(())
 }
 
 /// A name as git can keep it: no line breaks, no brackets, never empty.
@@ -148,8 +206,9 @@ fn plain(text: &str) -> String {
     }
 }
 
-async fn is_dirty(path: &Path) -> Result<bool, GitError> {
-    let status = Git::new(path, ["status", "--porcelain", "-z", "--untracked-files=all"]).output().await?;
+async fn is_dirty(dirs: &Dirs) -> Result<bool, GitError> {
+    let args = ["status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=dirty"];
+    let status = dirs.git(args).output().await?;
     Ok(!status.is_empty())
 }
 
@@ -190,7 +249,7 @@ async fn place(
     request: &WorktreeRequest<'_>,
     remote: Option<&str>,
     base_commit: &str,
-) -> Result<(PathBuf, bool), GitError> {
+) -> Result<(Dirs, bool), GitError> {
     let make = |path: &Path| tokio::fs::create_dir_all(path.to_owned());
     make(request.folder)
         .await
@@ -199,7 +258,11 @@ async fn place(
         .await
         .map_err(|source| GitError::Folder { path: request.folder.to_owned(), source })?;
     let first = folder.join(slug(request.issue));
+    // Before git looks: it forgets a worktree whose own files lead nowhere.
+    dirs::repair_all(&folder);
+    repository.git(["worktree", "prune"]).output().await?;
     let registered = registered::list(repository).await?;
+    let dirs_of = |path: &Path| Dirs::of(repository.common(), path);
     if let Some(holder) = registered.iter().find(|one| one.branch.as_deref() == Some(request.branch.as_str()))
     {
         if !is_place_of(&first, &holder.path) {
@@ -209,7 +272,7 @@ async fn place(
             });
         }
         holder.repair(repository).await?;
-        return Ok((holder.path.clone(), false));
+        return Ok((dirs_of(&holder.path)?, false));
     }
     for try_number in 1..=FOLDER_TRIES {
         let path = if try_number == 1 {
@@ -220,11 +283,12 @@ async fn place(
         if let Some(found) = registered.iter().find(|one| one.path == path) {
             // The branch may have gone, so this makes it again where needed.
             switch(repository, found, request.branch, remote, base_commit).await?;
-            return Ok((path, false));
+            return Ok((dirs_of(&path)?, false));
         }
         if is_free(&path).await {
+            dirs::forget(&path);
             add(repository, &path, request.branch, remote, base_commit).await?;
-            return Ok((path, true));
+            return Ok((dirs_of(&path)?, true));
         }
     }
     Err(GitError::NoFolder { path: first })
@@ -291,14 +355,15 @@ async fn switch(
     base_commit: &str,
 ) -> Result<(), GitError> {
     found.repair(repository).await?;
-    if is_dirty(&found.path).await? {
+    let dirs = Dirs::of(repository.common(), &found.path)?;
+    if is_dirty(&dirs).await? {
         return Err(GitError::OtherBranch {
             path: found.path.clone(),
             found: found.branch.as_ref().map_or_else(|| "no branch".to_owned(), |name| format!("`{name}`")),
             wanted: branch.to_string(),
         });
     }
-    let git = Git::new(&found.path, ["switch", "--quiet", "--no-guess"]);
+    let git = dirs.git(["switch", "--quiet", "--no-guess"]);
     let git = match start(repository, branch, remote, base_commit).await? {
         Some(commit) => git.args(["--no-track", "-c", branch.as_str(), &commit]),
         None => git.arg(branch.as_str()),

@@ -17,7 +17,7 @@ use crate::executor::{
     Conversation, Environment, Limits, Run, RunControl, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSpec,
     process_tree,
 };
-use crate::git::{Author, Worktree};
+use crate::git::{self, Author, Worktree};
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
 use crate::journal::session::Remembered;
@@ -291,8 +291,12 @@ impl Turn {
 
     /// Commits what the agent left uncommitted, so that no work is only in a folder. The branch's newest commit, if it has any of its own.
     async fn keep_work(&self) -> Option<String> {
-        let author = Author { name: "Cyrus".to_owned(), email: "cyrus@localhost".to_owned() };
-        if let Err(error) = self.worktree.commit_all(&self.title, &author).await {
+        match self.worktree.repair() {
+            Ok(true) => warn!("git's own files of the worktree were changed in the run; they are as before"),
+            Ok(false) => {}
+            Err(error) => warn!("git's own files of the worktree cannot be mended: {error}"),
+        }
+        if let Err(error) = self.worktree.commit_all(&self.title, &author()).await {
             warn!("what the agent left could not be committed: {error}");
         }
         let head = self.worktree.head().await.ok()?;
@@ -320,16 +324,16 @@ impl Turn {
     }
 }
 
+/// Whom commits are by.
+fn author() -> Author {
+    Author { name: "Cyrus".to_owned(), email: "cyrus@localhost".to_owned() }
+}
+
 /// What an agent may see of this process's environment.
 fn environment() -> Environment {
     let home = std::env::home_dir().unwrap_or_else(|| std::path::PathBuf::from("/"));
-    Environment::plain()
-        .with("HOME", home)
-        .inherit(MODEL_ACCESS)
-        .with("GIT_AUTHOR_NAME", "Cyrus")
-        .with("GIT_AUTHOR_EMAIL", "cyrus@localhost")
-        .with("GIT_COMMITTER_NAME", "Cyrus")
-        .with("GIT_COMMITTER_EMAIL", "cyrus@localhost")
+    let plain = Environment::plain().with("HOME", home).inherit(MODEL_ACCESS);
+    git::agent_environment(&author()).into_iter().fold(plain, |all, (name, value)| all.with(name, value))
 }
 
 /// The commit message for what the agent left uncommitted.

@@ -6,8 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::git::command::Git;
-use crate::git::{GitError, Repository};
+use crate::git::{Dirs, GitError, Repository};
 
 /// One worktree as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +31,7 @@ impl Registered {
                 .git([OsStr::new("worktree"), OsStr::new("unlock"), self.path.as_os_str()])
                 .output()
                 .await?;
-            Git::new(&self.path, ["reset", "--quiet", "--hard"]).output().await?;
+            Dirs::of(repository.common(), &self.path)?.git(["reset", "--quiet", "--hard"]).output().await?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod hostile;
+
 struct Scene {
     dir: tempfile::TempDir,
 }

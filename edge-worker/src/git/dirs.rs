@@ -1,0 +1,210 @@
+//! Where git keeps what belongs to a worktree, by this program's own record: an agent can write in its worktree and in
+//! git's folder for it, so what stands there is not believed.
+//! Neighbours: `worktree` runs every git command with these folders; the records lie beside the worktrees, not in them.
+//! It must never follow what an agent wrote, nor throw anything away: what is in the way is moved into the records.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::GitError;
+use super::command::Git;
+
+/// The folder of the records, in the folder that holds the worktrees. No worktree's name begins with a dot.
+const RECORDS: &str = ".records";
+/// The longest of git's small files that is kept, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// A worktree and git's folders for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    tree: PathBuf,
+    own: PathBuf,
+    common: PathBuf,
+}
+
+/// What git wrote when it made the worktree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    own: PathBuf,
+    common: PathBuf,
+    /// The worktree's `.git` file.
+    dot_git: String,
+    /// `gitdir` in git's folder for it.
+    gitdir: String,
+    /// `commondir` there.
+    commondir: String,
+    /// `config.worktree` there, which git reads in repositories that ask for it.
+    config: Option<String>,
+}
+
+impl Dirs {
+    /// The worktree's folder.
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Git's folder for this worktree alone, `<common>/worktrees/<name>`.
+    pub fn own(&self) -> &Path {
+        &self.own
+    }
+
+    /// Git's folder of the whole repository.
+    pub fn common(&self) -> &Path {
+        &self.common
+    }
+
+    /// A git command in the worktree that asks nothing there where the repository is. Git's small files are mended
+    /// first: whatever it is told, git finds the branches by `commondir`.
+    pub(super) fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Git {
+        match self.repair() {
+            Ok(true) => {
+                warn!("git's files of {} had been changed; they are as they were", self.tree.display())
+            }
+            Ok(false) => {}
+            Err(error) => warn!("git's files of {} cannot be mended: {error}", self.tree.display()),
+        }
+        Git::new(&self.tree, args)
+            .env("GIT_DIR", &self.own)
+            .env("GIT_COMMON_DIR", &self.common)
+            .env("GIT_WORK_TREE", &self.tree)
+    }
+
+    /// The folders of the worktree at `tree`: as recorded, or found among the repository's worktrees and recorded now.
+    pub(super) fn of(common: &Path, tree: &Path) -> Result<Self, GitError> {
+        if let Some(record) = read(tree).filter(|record| record.common == common && record.own.is_dir()) {
+            return Ok(Self::from(tree, record));
+        }
+        let record = discover(common, tree)?;
+        write(tree, &record).map_err(|source| GitError::Folder { path: place(tree), source })?;
+        Ok(Self::from(tree, record))
+    }
+
+    fn from(tree: &Path, record: Record) -> Self {
+        Self { tree: tree.to_owned(), own: record.own, common: record.common }
+    }
+
+    /// Writes git's small files again as they were. True when something had been changed.
+    pub fn repair(&self) -> Result<bool, GitError> {
+        match read(&self.tree) {
+            Some(record) => repair(&self.tree, &record),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Repairs all worktrees in `folder`: one with a wrong `commondir` breaks git's commands for every worktree.
+pub(super) fn repair_all(folder: &Path) {
+    let Ok(records) = std::fs::read_dir(folder.join(RECORDS)) else { return };
+    for entry in records.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
+        let tree = folder.join(name);
+        let Some(record) = read(&tree).filter(|record| tree.is_dir() && record.own.is_dir()) else {
+            continue;
+        };
+        match repair(&tree, &record) {
+            Ok(true) => warn!("git's files of {} had been changed; they are as they were", tree.display()),
+            Ok(false) => {}
+            Err(error) => warn!("git's files of {} cannot be mended: {error}", tree.display()),
+        }
+    }
+}
+
+/// Forgets a worktree that is gone.
+pub(super) fn forget(tree: &Path) {
+    // One that stays is passed over, since its folder is gone.
+    let _ = std::fs::remove_file(place(tree));
+}
+
+/// Finds git's folder for a worktree among those of the repository: an agent cannot make another one there, nor is its
+/// worktree asked.
+fn discover(common: &Path, tree: &Path) -> Result<Record, GitError> {
+    let unknown = || GitError::NotOurs { path: tree.to_owned() };
+    let named = |own: &Path| {
+        let text = small(&own.join("gitdir"))?;
+        let dot_git = own.join(text.trim_end_matches(['\r', '\n']));
+        let parent = dot_git.parent()?;
+        (std::fs::canonicalize(parent).ok()? == tree && dot_git.file_name() == Some(OsStr::new(".git")))
+            .then_some(text)
+    };
+    let all = std::fs::read_dir(common.join("worktrees")).map_err(|_| unknown())?;
+    let mut found = all.flatten().filter_map(|entry| Some((named(&entry.path())?, entry.path())));
+    let (Some((gitdir, own)), None) = (found.next(), found.next()) else { return Err(unknown()) };
+    Ok(Record {
+        common: common.to_owned(),
+        dot_git: small(&tree.join(".git")).ok_or_else(unknown)?,
+        gitdir,
+        commondir: small(&own.join("commondir")).ok_or_else(unknown)?,
+        config: small(&own.join("config.worktree")),
+        own,
+    })
+}
+
+fn repair(tree: &Path, record: &Record) -> Result<bool, GitError> {
+    let aside = |name: &str| place(tree).with_file_name(format!("{}-{name}", file_name(tree)));
+    let mut changed = false;
+    for (path, text, aside) in [
+        (tree.join(".git"), Some(&record.dot_git), aside("git")),
+        (record.own.join("gitdir"), Some(&record.gitdir), aside("gitdir")),
+        (record.own.join("commondir"), Some(&record.commondir), aside("commondir")),
+        (record.own.join("config.worktree"), record.config.as_ref(), aside("config")),
+    ] {
+        changed |= restore(&path, text.map(String::as_str), &aside)
+            .map_err(|source| GitError::Folder { path: path.clone(), source })?;
+    }
+    Ok(changed)
+}
+
+/// Makes `path` a plain file with this text, or nothing at all. What was there is moved away: it may be somebody's work.
+fn restore(path: &Path, text: Option<&str>, aside: &Path) -> std::io::Result<bool> {
+    let is_there = path.symlink_metadata().is_ok();
+    if small(path).as_deref() == text && is_there == text.is_some() {
+        return Ok(false);
+    }
+    if is_there {
+        let free = (1..)
+            .map(|number| aside.with_extension(number.to_string()))
+            .find(|to| to.symlink_metadata().is_err())
+            .unwrap_or_else(|| aside.to_owned());
+        std::fs::rename(path, free)?;
+    }
+    if let Some(text) = text {
+        // Only a file that is new here is written to: nobody can have put a link in its place.
+        std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())?;
+    }
+    Ok(true)
+}
+
+/// The text of a small plain file; a link is not followed.
+fn small(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok()?;
+    (meta.is_file() && meta.len() <= LONGEST).then(|| std::fs::read_to_string(path).ok()).flatten()
+}
+
+fn file_name(tree: &Path) -> String {
+    tree.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn place(tree: &Path) -> PathBuf {
+    let folder = tree.parent().unwrap_or(tree);
+    folder.join(RECORDS).join(format!("{}.json", file_name(tree)))
+}
+
+fn read(tree: &Path) -> Option<Record> {
+    serde_json::from_slice(&std::fs::read(place(tree)).ok()?).ok()
+}
+
+fn write(tree: &Path, record: &Record) -> std::io::Result<()> {
+    let path = place(tree);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let new = path.with_extension("new");
+    std::fs::write(&new, serde_json::to_vec(record)?)?;
+    std::fs::rename(new, path)
+}
