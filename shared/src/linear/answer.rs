@@ -15,6 +15,8 @@ pub struct RateLimit {
     pub requests_remaining: Option<u64>,
     /// When the requests are full again, ms since 1970.
     pub requests_reset_ms: Option<i64>,
+    /// Complexity points an hour that are allowed.
+    pub complexity_limit: Option<u64>,
     /// Complexity points that are left.
     pub complexity_remaining: Option<u64>,
     /// When the points are full again, ms since 1970.
@@ -36,6 +38,7 @@ impl RateLimit {
             requests_limit: number("x-ratelimit-requests-limit"),
             requests_remaining: number("x-ratelimit-requests-remaining"),
             requests_reset_ms: stamp("x-ratelimit-requests-reset"),
+            complexity_limit: number("x-ratelimit-complexity-limit"),
             complexity_remaining: number("x-ratelimit-complexity-remaining"),
             complexity_reset_ms: stamp("x-ratelimit-complexity-reset"),
             endpoint_reset_ms: stamp("x-ratelimit-endpoint-requests-reset"),
