@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 pub mod claude;
 pub mod event;
+pub mod left;
 pub mod lines;
 pub mod outcome;
 pub mod process_tree;
@@ -16,6 +17,7 @@ pub mod spec;
 pub mod tail;
 
 pub use event::{InputState, Output, Place, Reading, RunEvent, RunEventKind, Tokens, TurnResult};
+pub use left::{LeftBehind, LeftFiles};
 pub use outcome::{Exit, RunEnd, RunError, RunErrorKind, RunOutcome, StopReason};
 pub use run::{Run, RunControl};
 pub use spec::{Conversation, Environment, Limits, RunSpec};
@@ -51,6 +53,10 @@ pub trait Executor: Send + Sync {
     /// Whether a conversation can be resumed from what is kept in `config_dir`. A run that was killed in its first
     /// moments has told its conversation's id and kept nothing of it yet.
     fn knows(&self, config_dir: &Path, conversation: &str) -> bool;
+
+    /// Reads what a run that nobody follows any more has left in its files, and judges it by the rules of a live one.
+    /// Its processes must be gone.
+    fn read_left(&self, files: LeftFiles) -> BoxFuture<'_, std::io::Result<LeftBehind>>;
 
     /// Starts a run. It lives on its own from here: follow it through the returned [`Run`].
     fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>>;

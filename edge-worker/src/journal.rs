@@ -1,16 +1,21 @@
 //! The journal: every state change is a row in `state.db` (SQLite, WAL) before its effect happens.
 //!
-//! An event is accepted only after its row is here. Parts: [`schema`], [`event`], [`session`], [`effect`] (the
-//! outbox's rows), [`line`] (log lines). Work on the database runs on a blocking thread, so no wait of the
-//! disk holds up the event loop. A lock on the folder refuses a second `cyrus start`.
+//! An event is accepted only after its row is here. Parts: [`schema`], [`event`], [`session`], [`run`] (what a run has
+//! told, as one with how far its file was read), [`effect`] (the outbox's rows), [`line`] (log lines), [`retention`],
+//! [`writer`] (the one thread that writes), [`failpoint`]. No wait of the disk holds up the event loop. A lock on the
+//! folder refuses a second `cyrus start`.
 
 pub mod effect;
 pub mod event;
+mod failpoint;
 pub mod line;
+mod retention;
+pub mod run;
 mod schema;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,6 +23,8 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 use shared::id::WorkerId;
+
+use writer::Writer;
 
 /// Why the journal did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +72,8 @@ pub enum JournalError {
 /// A journal that is open and locked. Clones share it.
 #[derive(Clone)]
 pub struct Journal {
-    connection: Arc<Mutex<Connection>>,
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
     path: PathBuf,
     worker_id: WorkerId,
     _lock: Arc<File>,
@@ -92,7 +100,10 @@ impl Journal {
             return Err(JournalError::Newer { path, version });
         }
         let worker_id = schema::worker_id(&connection, fresh).map_err(sqlite)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), path, worker_id, _lock: Arc::new(lock) })
+        retention::prune(&connection, crate::worker::now()).map_err(sqlite)?;
+        let reader = Arc::new(Mutex::new(writer::reader(&path).map_err(sqlite)?));
+        let writer = Writer::start(connection).map_err(in_folder)?;
+        Ok(Self { writer, reader, path, worker_id, _lock: Arc::new(lock) })
     }
 
     /// The worker that this journal is.
@@ -100,20 +111,26 @@ impl Journal {
         self.worker_id
     }
 
-    /// Runs `work` in one transaction on a blocking thread. It is on disk when this returns.
+    /// Runs `work` in a transaction, perhaps together with that of others. It is on disk when this returns.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let connection = Arc::clone(&self.connection);
+        let done = self.writer.write(work).await.ok_or(JournalError::Gone)?;
+        done.map_err(|source| JournalError::Sqlite { path: self.path.clone(), source })
+    }
+
+    /// Reads what is committed, on a blocking thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let reader = Arc::clone(&self.reader);
         let path = self.path.clone();
         let done = tokio::task::spawn_blocking(move || {
-            // A poisoned lock means a panic elsewhere; SQLite's own state is sound, since its transaction rolled back.
-            let mut connection = connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let transaction = connection.transaction()?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
+            // A poisoned lock means a panic elsewhere; a connection that only reads is sound all the same.
+            let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            work(&reader)
         })
         .await
         .map_err(|_| JournalError::Gone)?;

@@ -14,13 +14,15 @@ mod tests;
 use std::sync::Arc;
 
 use shared::event::AgentSession;
-use shared::id::{AgentSessionId, FencingToken, Seq, SessionKey};
+use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
 use shared::log_line::LogLine;
 use shared::money::MicroUsd;
+use shared::turn::Turn;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::journal::effect::{Effect, Lane};
+use crate::journal::run::{Held, Told};
 use crate::journal::{Journal, JournalError};
 use crate::linear::LinearClient;
 use crate::panel::PanelClient;
@@ -91,10 +93,7 @@ impl Outbox {
     }
 
     fn wants(&self, effect: &Effect) -> bool {
-        match effect.lane() {
-            Lane::Linear => self.in_linear,
-            Lane::Panel => self.has_panel,
-        }
+        wanted(effect, self.has_panel, self.in_linear)
     }
 
     /// Writes an effect down; it happens soon.
@@ -107,17 +106,34 @@ impl Outbox {
         Ok(())
     }
 
-    /// Writes down that a turn ended and what is to be said about it, as one.
+    /// Writes down that a turn ended, what its run cost, and what is to be said about it, as one.
     pub async fn end_turn(
         &mut self,
-        cost: MicroUsd,
-        seqs: Vec<Seq>,
+        turn: Turn,
+        run: Option<(RunId, Option<MicroUsd>)>,
         effects: Vec<Effect>,
     ) -> Result<(), JournalError> {
         let effects = effects.into_iter().filter(|effect| self.wants(effect)).collect();
-        self.journal.turn_ends(&self.session, cost, seqs, effects).await?;
+        self.journal.turn_ends(&self.session, turn, run, effects).await?;
         self.stir();
         Ok(())
+    }
+
+    /// Tells what a run has told; see [`Journal::tell`].
+    pub async fn tell<C>(&mut self, told: Told<C>) -> Result<Option<Held>, JournalError>
+    where
+        C: FnOnce(u64) -> (Vec<Effect>, Option<Held>) + Send + 'static,
+    {
+        let (has_panel, in_linear) = (self.has_panel, self.in_linear);
+        let Told { run, places, lines, compose } = told;
+        let compose = move |first| {
+            let (mut effects, held) = compose(first);
+            effects.retain(|effect| wanted(effect, has_panel, in_linear));
+            (effects, held)
+        };
+        let held = self.journal.tell(&self.session, Told { run, places, lines, compose }).await?;
+        self.stir();
+        Ok(held)
     }
 
     /// Writes down that a turn ended with the question which repository is meant, as one.
@@ -172,5 +188,13 @@ impl Outbox {
         }
         let (stored, last) = self.journal.line_marks(&self.session).await?;
         Ok(!self.has_panel || stored >= last)
+    }
+}
+
+/// Whether an effect has anywhere to go.
+fn wanted(effect: &Effect, has_panel: bool, in_linear: bool) -> bool {
+    match effect.lane() {
+        Lane::Linear => in_linear,
+        Lane::Panel => has_panel,
     }
 }

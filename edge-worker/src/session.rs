@@ -3,7 +3,7 @@
 //! A task per session key: it takes events in the hub's order, feeds a follow-up into the running turn or
 //! begins a new one, and reports each event as done when its turn has ended and its effects have left. Parts:
 //! [`task`] (the loop), [`route`] and [`place`] (which repository), [`prompt`] (what the agent is told),
-//! [`workplace`] (where it works), [`turn`] (one go of the executor), [`answer`] (what people read), [`takeover`]
+//! [`workplace`] (where it works), [`turn`] (one go of the executor), [`telling`] and [`answer`] (what people read), [`takeover`]
 //! (what was done elsewhere), [`closing`] (a stop that came while the worker was away), [`check`]. It never posts
 //! under a lease that is lost.
 
@@ -18,6 +18,8 @@ pub mod route;
 pub(crate) mod stage;
 mod takeover;
 mod task;
+mod teller;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -24,6 +24,7 @@ pub mod status;
 pub mod stream;
 pub mod surrogate;
 pub mod time;
+pub mod turn;
 pub mod typeid;
 pub mod webhook;
 pub mod worker;

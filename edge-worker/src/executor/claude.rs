@@ -1,6 +1,6 @@
 //! Claude Code as an executor: the `claude` program, driven over its stream-json protocol.
 //! Neighbours: `command` builds argv and environment, `input` the lines in, `stream` reads the lines out,
-//! `session` holds the rules, `process` runs it, `replay` judges recorded output by the same rules.
+//! `session` holds the rules, `process` runs it, `left` reads what a killed `cyrus` left, `replay` judges recorded output.
 //! It must never put a prompt or a key into argv, nor let the agent's program inherit an environment.
 
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use futures_util::future::BoxFuture;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use super::{Capabilities, Environment, Executor, ExecutorError, Run, RunSpec};
+use super::{Capabilities, Environment, Executor, ExecutorError, LeftBehind, LeftFiles, Run, RunSpec};
 
 pub mod command;
 pub mod input;
+mod left;
 mod process;
 pub mod replay;
 pub mod session;
@@ -105,6 +106,10 @@ impl Executor for Claude {
         projects
             .map(|project| project.path().join(&transcript))
             .any(|file| file.metadata().is_ok_and(|kept| kept.is_file() && kept.len() > 0))
+    }
+
+    fn read_left(&self, files: LeftFiles) -> BoxFuture<'_, std::io::Result<LeftBehind>> {
+        left::read(files).boxed()
     }
 
     fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>> {

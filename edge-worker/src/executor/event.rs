@@ -244,9 +244,16 @@ impl From<RunEventKind> for Reading {
 }
 
 impl RunEvent {
-    /// The event as a log line.
-    pub fn log_line(&self, at: Timestamp, run_id: Option<RunId>) -> LogLine {
+    /// The event as a log line; with its place, the line says where in the run's files it ends.
+    pub fn log_line(&self, at: Timestamp, run_id: Option<RunId>, place: Option<Place>) -> LogLine {
         let (level, message, mut metadata) = self.kind.log_parts();
+        if let (Some(Place { output, end }), Some(fields)) = (place, metadata.as_object_mut()) {
+            let file = match output {
+                Output::Out => "out",
+                Output::Err => "err",
+            };
+            fields.insert("at".to_owned(), json!({"file": file, "end": end}));
+        }
         if let (Some(parent), Some(fields)) = (&self.parent_tool_use_id, metadata.as_object_mut()) {
             fields.insert("parentToolUseId".to_owned(), Value::String(parent.clone()));
         }
@@ -376,7 +383,8 @@ mod tests {
     #[test]
     fn a_long_message_is_cut_at_a_character_and_says_so() {
         let text = "я".repeat(LOG_TEXT_LIMIT);
-        let line = RunEvent::from(RunEventKind::Text(text.clone())).log_line(Timestamp::from_millis(0), None);
+        let line =
+            RunEvent::from(RunEventKind::Text(text.clone())).log_line(Timestamp::from_millis(0), None, None);
         assert!(line.message.len() < LOG_TEXT_LIMIT + 64);
         assert!(line.message.ends_with(&format!("(cut, {} bytes in all)", text.len())));
     }
@@ -385,7 +393,7 @@ mod tests {
     fn a_huge_tool_argument_leaves_its_size_in_the_metadata() {
         let input = json!({"file_path": "a.txt", "content": "x".repeat(1_000_000)});
         let event = RunEventKind::ToolUse { id: "t".into(), name: "Write".into(), input };
-        let line = RunEvent::from(event).log_line(Timestamp::from_millis(0), None);
+        let line = RunEvent::from(event).log_line(Timestamp::from_millis(0), None, None);
         assert_eq!(line.message, "Write: a.txt");
         assert!(line.metadata.to_string().len() < 4096);
     }
@@ -394,6 +402,9 @@ mod tests {
     fn a_sub_agents_event_names_the_call_it_belongs_to() {
         let event =
             RunEvent { parent_tool_use_id: Some("toolu_1".into()), kind: RunEventKind::Text("x".into()) };
-        assert_eq!(event.log_line(Timestamp::from_millis(0), None).metadata["parentToolUseId"], "toolu_1");
+        assert_eq!(
+            event.log_line(Timestamp::from_millis(0), None, None).metadata["parentToolUseId"],
+            "toolu_1"
+        );
     }
 }

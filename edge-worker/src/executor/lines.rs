@@ -20,6 +20,16 @@ pub enum Line {
     },
 }
 
+impl Line {
+    /// The line as text; what is no text is replaced.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Self::TooLong { limit } => format!("(a line longer than {limit} bytes)"),
+        }
+    }
+}
+
 /// Cuts bytes into lines.
 #[derive(Debug)]
 pub struct LineReader {

@@ -58,6 +58,29 @@ pub struct RunOutcome {
     pub exit: Option<Exit>,
 }
 
+impl RunOutcome {
+    /// A run of which nothing is known but that it was stopped.
+    pub fn stopped() -> Self {
+        Self {
+            end: RunEnd::Stopped,
+            result_text: None,
+            error: None,
+            turns: 0,
+            cost_micro_usd: None,
+            tokens: Tokens::default(),
+            unpriced_tokens: Tokens::default(),
+            executor_session_id: None,
+            model: None,
+            version: None,
+            denials: 0,
+            results: 0,
+            unknown_lines: 0,
+            duration: Duration::ZERO,
+            exit: None,
+        }
+    }
+}
+
 /// Why a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::ExecutorError;
-use super::event::{Reading, RunEvent, Tokens};
+use super::event::{Reading, RunEvent};
 use super::outcome::{RunEnd, RunError, RunErrorKind, RunOutcome};
 
 /// How many events wait for a slow reader before the loop stops reading the agent's output.
@@ -84,23 +84,11 @@ impl Run {
         drop(self.readings);
         self.outcome.await.unwrap_or_else(|_| RunOutcome {
             end: RunEnd::Failed,
-            result_text: None,
             error: Some(RunError {
                 kind: RunErrorKind::Internal,
                 message: "the run's loop ended without an outcome: this is a fault in cyrus; the run can be resumed".to_owned(),
             }),
-            turns: 0,
-            cost_micro_usd: None,
-            tokens: Tokens::default(),
-            unpriced_tokens: Tokens::default(),
-            executor_session_id: None,
-            model: None,
-            version: None,
-            denials: 0,
-            results: 0,
-            unknown_lines: 0,
-            duration: std::time::Duration::ZERO,
-            exit: None,
+            ..RunOutcome::stopped()
         })
     }
 }

@@ -46,7 +46,12 @@ impl Tail {
     /// Where the last line that was given out ends, in bytes from the file's beginning; `None` after a line that was
     /// too long, since its end may not be written yet.
     pub fn place(&self, line: &Line) -> Option<u64> {
-        matches!(line, Line::Whole(_)).then(|| self.from.saturating_add(self.lines.given_out()))
+        matches!(line, Line::Whole(_)).then(|| self.position())
+    }
+
+    /// How far lines were given out, in bytes from the file's beginning.
+    pub fn position(&self) -> u64 {
+        self.from.saturating_add(self.lines.given_out())
     }
 
     /// The last line when the writer is gone.

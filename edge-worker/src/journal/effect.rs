@@ -69,6 +69,15 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// What makes it this effect and no other: a second one of the same key is the same one, and is not written down
+    /// again, done or not. `None`: saying it once more is harmless.
+    pub fn key(&self) -> Option<String> {
+        match self {
+            Self::Activity { id, .. } | Self::Question { id, .. } => Some(id.to_string()),
+            Self::OpenSession { .. } | Self::SettleSession(_) | Self::UpdateSession(_) => None,
+        }
+    }
+
     /// The lane that it belongs to.
     pub fn lane(&self) -> Lane {
         match self {
@@ -81,8 +90,8 @@ impl Effect {
 /// Writes an effect's row within a transaction.
 pub(super) fn insert(db: &Connection, session: &str, effect: &Effect) -> rusqlite::Result<()> {
     db.execute(
-        "INSERT INTO outbox (session, lane, effect) VALUES (?1, ?2, ?3)",
-        params![session, effect.lane().as_str(), json(effect)?],
+        "INSERT INTO outbox (session, lane, effect, key) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![session, effect.lane().as_str(), json(effect)?, effect.key()],
     )
     .map(|_| ())
 }
@@ -101,8 +110,8 @@ impl Journal {
         lane: Lane,
     ) -> Result<Option<(i64, Effect)>, JournalError> {
         let session = session.0.clone();
-        self.write(move |db| {
-            let mut query = db.prepare(
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
                 "SELECT id, effect FROM outbox WHERE session = ?1 AND lane = ?2 AND state = 'open' ORDER BY id LIMIT 1",
             )?;
             let mut rows = query.query(params![session, lane.as_str()])?;
@@ -116,12 +125,23 @@ impl Journal {
 
     /// An effect has happened.
     pub async fn effect_done(&self, id: i64) -> Result<(), JournalError> {
-        self.write(move |db| db.execute("DELETE FROM outbox WHERE id = ?1", [id]).map(|_| ())).await
+        self.settle_effect(id, "done").await
     }
 
     /// An effect cannot happen; it is kept for whoever asks why.
     pub async fn effect_failed(&self, id: i64) -> Result<(), JournalError> {
-        self.write(move |db| db.execute("UPDATE outbox SET state = 'failed' WHERE id = ?1", [id]).map(|_| ()))
-            .await
+        self.settle_effect(id, "failed").await
+    }
+
+    async fn settle_effect(&self, id: i64, state: &'static str) -> Result<(), JournalError> {
+        let now = crate::worker::now().as_millis();
+        self.write(move |db| {
+            db.execute(
+                "UPDATE outbox SET state = ?2, done_at = ?3 WHERE id = ?1 AND state = 'open'",
+                params![id, state, now],
+            )
+            .map(|_| ())
+        })
+        .await
     }
 }

@@ -25,6 +25,8 @@ pub struct Taken {
     pub ask: bool,
     /// Its turn has ended; only what was said about it may still be on its way.
     pub turn_over: bool,
+    /// The first event of the turn that took it in.
+    pub turn: Option<Seq>,
     /// The event.
     pub event: Event,
 }
@@ -67,7 +69,8 @@ impl Journal {
                     "done" => Known::Done,
                     // It had moved away or its offer had ended, and here it is again.
                     "given_up" => {
-                        db.execute("UPDATE events SET state = 'open' WHERE seq = ?1", [seq])?;
+                        db.execute("UPDATE events SET state = 'open', turn = NULL WHERE seq = ?1", [seq])?;
+                        db.execute("DELETE FROM turns WHERE first_seq = ?1", [seq])?;
                         Known::New
                     }
                     _ => Known::Open,
@@ -84,24 +87,31 @@ impl Journal {
 
     /// Events that are not done, in the hub's order.
     pub async fn open_events(&self) -> Result<Vec<Taken>, JournalError> {
-        self.write(|db| {
-            let mut query = db.prepare(
-                "SELECT seq, session_key, token, first_thought, takeover, event, state = 'turn_over', repository, ask FROM events WHERE state IN ('open', 'turn_over') ORDER BY seq",
-            )?;
-            let rows = query.query_map([], |row| {
-                Ok(Taken {
-                    seq: Seq(row.get(0)?),
-                    session_key: SessionKey(row.get(1)?),
-                    token: FencingToken(row.get(2)?),
-                    first_thought: row.get(3)?,
-                    takeover: row.get(4)?,
-                    turn_over: row.get(6)?,
-                    repository: row.get(7)?,
-                    ask: row.get(8)?,
-                    event: from_json(&row.get::<_, String>(5)?)?,
-                })
-            })?;
-            rows.collect()
+        self.read(|db| {
+            let condition = "state IN ('open', 'turn_over') ORDER BY seq";
+            let mut query = db.prepare(&format!("SELECT {COLUMNS} FROM events WHERE {condition}"))?;
+            query.query_map([], taken)?.collect()
+        })
+        .await
+    }
+
+    /// The events that a turn took in, whatever became of them, in the order that it names.
+    pub async fn events_of_turn(&self, members: Vec<Seq>) -> Result<Vec<Taken>, JournalError> {
+        self.read(move |db| {
+            let mut query = db.prepare(&format!("SELECT {COLUMNS} FROM events WHERE seq = ?1"))?;
+            let found = members.iter().map(|seq| query.query_row([seq.0], taken).optional());
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    /// Whether an event is still to be worked on.
+    pub async fn is_open(&self, seq: Seq) -> Result<bool, JournalError> {
+        self.read(move |db| {
+            let state: Option<String> = db
+                .query_row("SELECT state FROM events WHERE seq = ?1", [seq.0], |row| row.get(0))
+                .optional()?;
+            Ok(state.as_deref() == Some("open"))
         })
         .await
     }
@@ -120,10 +130,11 @@ impl Journal {
 
     /// Marks an event as done, with what its `done` ack shall carry.
     pub async fn finish_with(&self, seq: Seq, result: serde_json::Value) -> Result<(), JournalError> {
+        let now = crate::worker::now().as_millis();
         self.write(move |db| {
             db.execute(
-                "UPDATE events SET state = 'done', result = ?2 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
-                params![seq.0, json(&result)?],
+                "UPDATE events SET state = 'done', result = ?2, done_at = ?3 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
+                params![seq.0, json(&result)?, now],
             )
             .map(|_| ())
         })
@@ -136,11 +147,12 @@ impl Journal {
     }
 
     async fn close(&self, seqs: Vec<Seq>, state: &'static str) -> Result<(), JournalError> {
+        let now = crate::worker::now().as_millis();
         self.write(move |db| {
             for seq in seqs {
                 db.execute(
-                    "UPDATE events SET state = ?2 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
-                    params![seq.0, state],
+                    "UPDATE events SET state = ?2, done_at = ?3 WHERE seq = ?1 AND state IN ('open', 'turn_over')",
+                    params![seq.0, state, now],
                 )?;
             }
             Ok(())
@@ -150,7 +162,7 @@ impl Journal {
 
     /// Done events that the hub has not confirmed.
     pub async fn unconfirmed(&self) -> Result<Vec<Finished>, JournalError> {
-        self.write(|db| {
+        self.read(|db| {
             let mut query = db.prepare(
                 "SELECT seq, token, result FROM events WHERE state = 'done' AND acked = 0 ORDER BY seq",
             )?;
@@ -180,7 +192,7 @@ impl Journal {
 
     /// Of these events, the ones that are not in the journal, or were given up here.
     pub async fn missing(&self, seqs: Vec<Seq>) -> Result<Vec<Seq>, JournalError> {
-        self.write(move |db| {
+        self.read(move |db| {
             let mut missing = Vec::new();
             for seq in seqs {
                 let known: Option<u64> = db
@@ -198,4 +210,22 @@ impl Journal {
         })
         .await
     }
+}
+
+const COLUMNS: &str =
+    "seq, session_key, token, first_thought, takeover, event, state = 'turn_over', repository, ask, turn";
+
+fn taken(row: &rusqlite::Row<'_>) -> rusqlite::Result<Taken> {
+    Ok(Taken {
+        seq: Seq(row.get(0)?),
+        session_key: SessionKey(row.get(1)?),
+        token: FencingToken(row.get(2)?),
+        first_thought: row.get(3)?,
+        takeover: row.get(4)?,
+        turn_over: row.get(6)?,
+        repository: row.get(7)?,
+        ask: row.get(8)?,
+        turn: row.get::<_, Option<u64>>(9)?.map(Seq),
+        event: from_json(&row.get::<_, String>(5)?)?,
+    })
 }

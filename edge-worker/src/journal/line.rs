@@ -1,6 +1,6 @@
-//! Log lines of a session, numbered here, kept until the panel has stored them.
+//! Log lines of a session, numbered here, kept for a week once the panel has stored them.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use shared::id::AgentSessionId;
 use shared::log_line::LogLine;
 
@@ -8,23 +8,12 @@ use super::{Journal, JournalError, from_json, json};
 
 impl Journal {
     /// Writes lines down and gives each the next number of its session; returns the last one's.
-    pub async fn add_lines(&self, id: &AgentSessionId, mut lines: Vec<LogLine>) -> Result<u64, JournalError> {
+    pub async fn add_lines(&self, id: &AgentSessionId, lines: Vec<LogLine>) -> Result<u64, JournalError> {
         let id = id.0.clone();
+        let now = crate::worker::now().as_millis();
         self.write(move |db| {
-            let mut next: u64 =
-                db.query_row("SELECT next_line FROM sessions WHERE agent_session_id = ?1", [&id], |row| {
-                    row.get(0)
-                })?;
-            for line in &mut lines {
-                line.seq = next;
-                db.execute(
-                    "INSERT INTO lines (session, seq, line) VALUES (?1, ?2, ?3)",
-                    params![id, next, json(line)?],
-                )?;
-                next += 1;
-            }
-            db.execute("UPDATE sessions SET next_line = ?2 WHERE agent_session_id = ?1", params![id, next])?;
-            Ok(next - 1)
+            let count = lines.len() as u64;
+            append(db, &id, lines, now).map(|first| (first + count).saturating_sub(1))
         })
         .await
     }
@@ -32,7 +21,7 @@ impl Journal {
     /// Lines after a number, up to some 200 KB of them and at least one if there is any.
     pub async fn lines_after(&self, id: &AgentSessionId, after: u64) -> Result<Vec<LogLine>, JournalError> {
         let id = id.0.clone();
-        self.write(move |db| {
+        self.read(move |db| {
             let mut query =
                 db.prepare("SELECT line FROM lines WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT 500")?;
             let mut rows = query.query(params![id, after])?;
@@ -53,7 +42,7 @@ impl Journal {
     /// How far the panel has stored, and the number of the last line.
     pub async fn line_marks(&self, id: &AgentSessionId) -> Result<(u64, u64), JournalError> {
         let id = id.0.clone();
-        self.write(move |db| {
+        self.read(move |db| {
             db.query_row(
                 "SELECT lines_stored, next_line - 1 FROM sessions WHERE agent_session_id = ?1",
                 [id],
@@ -63,16 +52,34 @@ impl Journal {
         .await
     }
 
-    /// The panel has stored up to a number; those lines are not needed here any more.
+    /// The panel has stored up to a number.
     pub async fn lines_stored(&self, id: &AgentSessionId, up_to: u64) -> Result<(), JournalError> {
         let id = id.0.clone();
         self.write(move |db| {
             db.execute(
                 "UPDATE sessions SET lines_stored = max(lines_stored, ?2) WHERE agent_session_id = ?1",
                 params![id, up_to],
-            )?;
-            db.execute("DELETE FROM lines WHERE session = ?1 AND seq <= ?2", params![id, up_to]).map(|_| ())
+            )
+            .map(|_| ())
         })
         .await
     }
+}
+
+/// Writes lines down within a transaction; returns the number of the first one.
+pub(super) fn append(db: &Connection, session: &str, lines: Vec<LogLine>, now: i64) -> rusqlite::Result<u64> {
+    let first: u64 =
+        db.query_row("SELECT next_line FROM sessions WHERE agent_session_id = ?1", [session], |row| {
+            row.get(0)
+        })?;
+    let mut next = first;
+    let mut insert =
+        db.prepare_cached("INSERT INTO lines (session, seq, line, at) VALUES (?1, ?2, ?3, ?4)")?;
+    for mut line in lines {
+        line.seq = next;
+        insert.execute(params![session, next, json(&line)?, now])?;
+        next += 1;
+    }
+    db.execute("UPDATE sessions SET next_line = ?2 WHERE agent_session_id = ?1", params![session, next])?;
+    Ok(first)
 }

@@ -2,7 +2,6 @@
 
 use rusqlite::{OptionalExtension, params};
 use shared::id::{AgentSessionId, RunId, Seq, SessionId, SessionKey};
-use shared::money::MicroUsd;
 
 use super::effect::{self, Effect};
 use super::{Journal, JournalError};
@@ -14,8 +13,6 @@ pub struct Remembered {
     pub panel_id: Option<SessionId>,
     /// The executor's conversation, by which it is resumed.
     pub conversation: Option<String>,
-    /// The list cost of all runs so far: what a resumed conversation reports on top.
-    pub spent: MicroUsd,
     /// A run that had begun and was not seen to end.
     pub open_run: Option<RunId>,
     /// The repository that it works in, by its name in the configuration.
@@ -45,17 +42,16 @@ impl Journal {
                 params![id, key],
             )?;
             db.query_row(
-                "SELECT panel_id, conversation, spent_micro_usd, open_run, repository, asked FROM sessions WHERE agent_session_id = ?1",
+                "SELECT panel_id, conversation, open_run, repository, asked FROM sessions WHERE agent_session_id = ?1",
                 [id],
                 |row| {
                     let parse = |text: Option<String>| text.and_then(|text| text.parse().ok());
                     Ok(Remembered {
                         panel_id: parse(row.get(0)?),
                         conversation: row.get(1)?,
-                        spent: MicroUsd(row.get(2)?),
-                        open_run: row.get::<_, Option<String>>(3)?.and_then(|text| text.parse().ok()),
-                        repository: row.get(4)?,
-                        asked: row.get(5)?,
+                        open_run: row.get::<_, Option<String>>(2)?.and_then(|text| text.parse().ok()),
+                        repository: row.get(3)?,
+                        asked: row.get(4)?,
                     })
                 },
             )
@@ -71,7 +67,7 @@ impl Journal {
         key: &SessionKey,
     ) -> Result<Whereabouts, JournalError> {
         let (id, key) = (id.0.clone(), key.0.clone());
-        self.write(move |db| {
+        self.read(move |db| {
             let own: Option<(Option<String>, Option<String>)> = db
                 .query_row("SELECT repository, asked FROM sessions WHERE agent_session_id = ?1", [&id], |row| {
                     Ok((row.get(0)?, row.get(1)?))
@@ -138,7 +134,7 @@ impl Journal {
                 [&id],
             )?;
             db.execute(
-                "DELETE FROM outbox WHERE session = ?1 AND lane = 'linear' AND state = 'open'",
+                "UPDATE outbox SET state = 'unsaid', done_at = 0 WHERE session = ?1 AND lane = 'linear' AND state = 'open'",
                 [&id],
             )?;
             Ok(run.flatten().and_then(|text| text.parse().ok()))
@@ -168,59 +164,13 @@ impl Journal {
     /// The panel's id of a session.
     pub async fn panel_id(&self, id: &AgentSessionId) -> Result<Option<SessionId>, JournalError> {
         let id = id.0.clone();
-        self.write(move |db| {
+        self.read(move |db| {
             let text: Option<Option<String>> = db
                 .query_row("SELECT panel_id FROM sessions WHERE agent_session_id = ?1", [id], |row| {
                     row.get(0)
                 })
                 .optional()?;
             Ok(text.flatten().and_then(|text| text.parse().ok()))
-        })
-        .await
-    }
-
-    /// A run begins: written before its process starts.
-    pub async fn run_begins(
-        &self,
-        id: &AgentSessionId,
-        run: RunId,
-        conversation: String,
-        worktree: String,
-        branch: String,
-    ) -> Result<(), JournalError> {
-        let id = id.0.clone();
-        self.write(move |db| {
-            db.execute(
-                "UPDATE sessions SET open_run = ?2, conversation = ?3, worktree = ?4, branch = ?5 WHERE agent_session_id = ?1",
-                params![id, run.to_string(), conversation, worktree, branch],
-            )
-            .map(|_| ())
-        })
-        .await
-    }
-
-    /// A turn ended: its cost, the events that it took in, and what is to be said about it, in one transaction, so
-    /// that no crash leaves an ended turn without its answer or makes it run again.
-    pub async fn turn_ends(
-        &self,
-        id: &AgentSessionId,
-        cost: MicroUsd,
-        seqs: Vec<Seq>,
-        effects: Vec<Effect>,
-    ) -> Result<(), JournalError> {
-        let id = id.0.clone();
-        self.write(move |db| {
-            db.execute(
-                "UPDATE sessions SET open_run = NULL, spent_micro_usd = spent_micro_usd + ?2 WHERE agent_session_id = ?1",
-                params![id, cost.0],
-            )?;
-            for seq in seqs {
-                db.execute("UPDATE events SET state = 'turn_over' WHERE seq = ?1 AND state = 'open'", [seq.0])?;
-            }
-            for effect in &effects {
-                effect::insert(db, &id, effect)?;
-            }
-            Ok(())
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use shared::event::{AgentSession, Event, EventBody};
 use shared::id::{
-    AgentSessionId, DeliveryId, EventId, FencingToken, LinearWorkspaceId, RunId, Seq, SessionId, SessionKey,
+    AgentSessionId, DeliveryId, EventId, FencingToken, LinearWorkspaceId, Seq, SessionId, SessionKey,
     WorkerId,
 };
 use shared::linear::activity::ActivityContent;
@@ -12,8 +12,12 @@ use uuid::Uuid;
 
 use super::effect::{Effect, Lane};
 use super::event::{Finished, Known, Taken};
+use super::run::{Held, Told};
 use super::{Journal, JournalError};
+use crate::executor::{Output, Place};
+use crate::session::stage::new_run;
 use crate::worker::{fresh_uuid, now};
+use shared::turn::{Fact, Turn};
 
 fn open(folder: &std::path::Path) -> Journal {
     Journal::open(folder, WorkerId::from_uuid(fresh_uuid())).unwrap()
@@ -37,6 +41,7 @@ fn taken(seq: u64, token: u64) -> Taken {
         repository: None,
         ask: false,
         turn_over: false,
+        turn: None,
         event: Event {
             id: EventId::from_uuid(fresh_uuid()),
             delivery_id: DeliveryId::from("d"),
@@ -125,12 +130,22 @@ async fn a_turn_ends_together_with_its_answer() {
     let (id, key) = (AgentSessionId::from("as"), SessionKey::from("key"));
     journal.take(taken(1, 1)).await.unwrap();
     journal.session(&id, &key).await.unwrap();
-    let run = RunId::from_uuid(fresh_uuid());
-    journal.run_begins(&id, run, "conversation".into(), "/w".into(), "b".into()).await.unwrap();
+    let new = new_run("conversation");
+    let run = new.id;
+    let turn = Turn::of(Seq(1)).after(Fact::Begins { run }).unwrap();
+    journal.run_begins(&id, turn.clone(), new).await.unwrap();
     assert_eq!(journal.session(&id, &key).await.unwrap().open_run, Some(run));
-    journal.turn_ends(&id, MicroUsd(7), vec![Seq(1)], vec![answer()]).await.unwrap();
+    assert_eq!(journal.turn(&id, Seq(1)).await.unwrap(), Some(turn.clone()));
+    let over = turn.after(Fact::Ends).unwrap();
+    journal.turn_ends(&id, over, Some((run, Some(MicroUsd(7)))), vec![answer()]).await.unwrap();
     let remembered = journal.session(&id, &key).await.unwrap();
-    assert_eq!((remembered.open_run, remembered.spent), (None, MicroUsd(7)));
+    assert_eq!(remembered.open_run, None);
+    assert_eq!(journal.conversation_cost("conversation").await.unwrap(), MicroUsd(7));
+    assert_eq!(
+        journal.conversation_cost("another").await.unwrap(),
+        MicroUsd(0),
+        "spent is of a conversation"
+    );
     assert!(journal.open_events().await.unwrap()[0].turn_over, "it is not run again");
     assert!(journal.next_effect(&id, Lane::Linear).await.unwrap().is_some());
 }
@@ -163,6 +178,8 @@ async fn lines_are_numbered_without_holes_and_kept_until_the_panel_has_them() {
     assert_eq!(journal.add_lines(&id, vec![line("c")]).await.unwrap(), 3);
     journal.lines_stored(&id, 2).await.unwrap();
     let rest = journal.lines_after(&id, 0).await.unwrap();
+    assert_eq!(rest.len(), 3, "they are kept for whoever asks");
+    let rest = journal.lines_after(&id, 2).await.unwrap();
     assert_eq!(rest.iter().map(|line| (line.seq, line.message.as_str())).collect::<Vec<_>>(), [(3, "c")]);
     assert_eq!(journal.line_marks(&id).await.unwrap(), (2, 3));
 }
@@ -251,4 +268,71 @@ async fn a_file_of_a_newer_cyrus_is_refused() {
         .unwrap();
     let error = Journal::open(folder.path(), WorkerId::from_uuid(fresh_uuid()));
     assert!(matches!(error, Err(JournalError::Newer { version: 99, .. })));
+}
+
+#[tokio::test]
+async fn a_line_what_is_said_about_it_and_the_place_behind_it_are_written_down_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let (id, key) = (AgentSessionId::from("as"), SessionKey::from("key"));
+    journal.session(&id, &key).await.unwrap();
+    journal.add_lines(&id, vec![line("before")]).await.unwrap();
+    let new = new_run("c");
+    let run = new.id;
+    journal.run_begins(&id, Turn::of(Seq(1)), new).await.unwrap();
+    let places = vec![Place { output: Output::Out, end: 30 }, Place { output: Output::Err, end: 4 }];
+    let effect = answer();
+    let said = effect.clone();
+    let compose = move |first| (vec![said], Some(Held { text: "words".into(), line: first + 1 }));
+    let told = Told { run, places, lines: vec![line("a"), line("b")], compose };
+    let held = journal.tell(&id, told).await.unwrap();
+    assert_eq!(held, Some(Held { text: "words".into(), line: 3 }));
+    let left = journal.left_run(run).await.unwrap().unwrap();
+    assert_eq!((left.out_at, left.err_at, left.held), (30, 4, held));
+    assert_eq!(journal.line_marks(&id).await.unwrap().1, 3);
+    let (row, _) = journal.next_effect(&id, Lane::Linear).await.unwrap().unwrap();
+    journal.effect_done(row).await.unwrap();
+    journal.add_effect(&id, effect).await.unwrap();
+    assert!(
+        journal.next_effect(&id, Lane::Linear).await.unwrap().is_none(),
+        "the same effect is not said again"
+    );
+}
+
+#[tokio::test]
+async fn one_piece_of_work_that_fails_undoes_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let good = AgentSessionId::from("good");
+    journal.session(&good, &SessionKey::from("key")).await.unwrap();
+    let (good, nowhere) = (&good, &AgentSessionId::from("nowhere"));
+    let work = (0..40).map(|number| {
+        let id = if number % 2 == 0 { good } else { nowhere };
+        journal.add_lines(id, vec![line("x")])
+    });
+    let done = futures_util::future::join_all(work).await;
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 20);
+    assert_eq!(journal.line_marks(good).await.unwrap(), (0, 20));
+}
+
+#[tokio::test]
+async fn an_event_that_a_turn_took_in_is_known_as_its_own_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = AgentSessionId::from("as");
+    {
+        let journal = open(folder.path());
+        journal.take(taken(1, 1)).await.unwrap();
+        journal.take(taken(2, 1)).await.unwrap();
+        journal.take(taken(3, 1)).await.unwrap();
+        let turn = Turn::of(Seq(1)).after(Fact::Takes { seq: Seq(2) }).unwrap();
+        journal.save_turn(&id, turn.after(Fact::Takes { seq: Seq(3) }).unwrap()).await.unwrap();
+        journal.save_turn(&id, turn).await.unwrap();
+    }
+    let journal = open(folder.path());
+    let turns: Vec<Option<Seq>> =
+        journal.open_events().await.unwrap().iter().map(|taken| taken.turn).collect();
+    assert_eq!(turns, [Some(Seq(1)), Some(Seq(1)), None]);
+    journal.give_up(vec![Seq(1), Seq(2)]).await.unwrap();
+    journal.take(taken(1, 2)).await.unwrap();
+    assert_eq!(journal.turn(&id, Seq(1)).await.unwrap(), None, "what comes back begins anew");
 }

@@ -6,10 +6,11 @@
 use shared::event::AgentSession;
 use shared::id::{FencingToken, Seq, SessionKey};
 use shared::session::SessionState;
-use tracing::info;
+use shared::turn::Turn;
+use tracing::{info, warn};
 
-use super::{Means, answer, guest};
-use crate::executor::process_tree;
+use super::telling::Speaker;
+use super::{Means, answer, guest, turn};
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
@@ -28,14 +29,18 @@ pub async fn close(
     for taken in newest_of_each(&open) {
         let session = taken.event.body.agent_session();
         means.journal.session(&session.id, key).await?;
-        if let Some(run) = means.journal.silence(&session.id).await? {
-            process_tree::sweep(&run.to_string()).await;
-        }
+        let run = means.journal.silence(&session.id).await?;
         if matches!(taken.event.body, shared::event::EventBody::CheckRequested { .. }) {
             continue;
         }
         let quiet = AgentSession { local: true, ..session.clone() };
         let mut outbox = means.outbox(&quiet, key, token);
+        if let Some(run) = run {
+            let speaker = Speaker { session: session.id.clone(), first: taken.seq, token };
+            if let Err(error) = turn::left(means, speaker, &Turn::of(taken.seq), run, &mut outbox).await {
+                warn!("what a stopped run left cannot be told: {error:#}");
+            }
+        }
         outbox.add(guest::open_record(means, &Taken { token, ..taken.clone() })).await?;
         outbox.add(Effect::SettleSession(Box::new(answer::over(token, SessionState::Stopped, None)))).await?;
         outboxes.push(outbox);

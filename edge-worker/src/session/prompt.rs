@@ -50,13 +50,34 @@ pub fn begin(body: &EventBody, is_new: bool) -> String {
     }
 }
 
-/// The prompt for a conversation that was cut off in the middle of its work.
-pub fn after_interruption(body: &EventBody) -> String {
-    format!(
-        "You were interrupted in the middle of this work, and the worktree is as you left it. \
-         Look at what is there and finish it. The task again:\n\n{}",
-        of(body)
-    )
+/// The prompt for work that was cut off: the task and all that was said since, since nobody knows what of it the agent
+/// has seen. A conversation that is new has seen nothing. `wanted` is what was wanted before the first of these events answered a question about it.
+pub fn after_interruption(wanted: Option<&str>, bodies: &[&EventBody], is_new: bool) -> String {
+    let (first, later) = match bodies {
+        [first, later @ ..] => (begin(first, is_new), later),
+        [] => (String::new(), bodies),
+    };
+    let mut text = String::new();
+    if !is_new {
+        text.push_str(
+            "You were interrupted in the middle of this work, and the worktree is as you left it. \
+             Look at what is there and finish it. The task again:\n\n",
+        );
+    }
+    if let Some(wanted) = wanted {
+        text.push_str(wanted);
+        text.push_str("\n\n");
+    }
+    text.push_str(&first);
+    let later: Vec<String> = later.iter().map(|body| of(body)).filter(|text| !text.is_empty()).collect();
+    if !later.is_empty() {
+        text.push_str("\n\nSince then this was said, which you may have seen and done already:");
+        for words in later {
+            text.push_str("\n\n");
+            text.push_str(&words);
+        }
+    }
+    text
 }
 
 /// The prompt for work that another worker had before: what was said so far comes along.

@@ -13,6 +13,7 @@ use shared::id::{
     AgentSessionId, DeliveryId, EventId, FencingToken, IssueId, LinearWorkspaceId, OrgId, RunId, Seq,
     SessionId, SessionKey, WorkerId,
 };
+use shared::money::MicroUsd;
 use shared::stream::{HeldLease, Intervals};
 use shared::worker::LeaseClaim;
 use shared::worker_key::WorkerKey;
@@ -26,9 +27,10 @@ use super::{Means, Told};
 use crate::config::live::Changes;
 use crate::config::{Config, RepositoryConfig};
 use crate::executor::claude::{Claude, ClaudeConfig};
-use crate::executor::{Capabilities, Executor, ExecutorError, Run, RunSpec};
+use crate::executor::{Capabilities, Executor, ExecutorError, LeftBehind, LeftFiles, Run, RunSpec};
 use crate::journal::Journal;
 use crate::journal::event::Taken;
+use crate::journal::run::NewRun;
 use crate::linear::LinearClient;
 use crate::outbox::Outside;
 use crate::panel::PanelClient;
@@ -97,6 +99,10 @@ impl Executor for StandIn {
 
     fn version(&self) -> BoxFuture<'_, Result<String, ExecutorError>> {
         Box::pin(std::future::ready(Ok("2.1.0".to_owned())))
+    }
+
+    fn read_left(&self, files: LeftFiles) -> BoxFuture<'_, std::io::Result<LeftBehind>> {
+        self.claude.read_left(files)
     }
 
     fn knows(&self, config_dir: &Path, conversation: &str) -> bool {
@@ -289,6 +295,7 @@ pub fn taken(seq: u64, body: EventBody) -> Taken {
         repository: None,
         ask: false,
         turn_over: false,
+        turn: None,
         event: Event {
             id: EventId::from_uuid(fresh_uuid()),
             delivery_id: DeliveryId::from("d"),
@@ -436,7 +443,14 @@ fn record(id: &str, status: &str) -> Value {
     })
 }
 
-/// A run's id.
-pub fn run_id() -> RunId {
-    RunId::from_uuid(fresh_uuid())
+/// A run of a conversation, as it is written down.
+pub fn new_run(conversation: &str) -> NewRun {
+    NewRun {
+        id: RunId::from_uuid(fresh_uuid()),
+        conversation: conversation.to_owned(),
+        resumed: false,
+        prior: MicroUsd::ZERO,
+        worktree: "/w".to_owned(),
+        branch: "b".to_owned(),
+    }
 }

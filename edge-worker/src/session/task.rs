@@ -11,15 +11,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use shared::event::{AgentSession, EventBody};
-use shared::id::{AgentSessionId, FencingToken, Seq, SessionKey};
+use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
+use shared::turn::{self, Found, Turn};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::guest::{self, Guest};
 use super::place::{self, Place};
 use super::takeover::History;
-use super::turn::{Plan, Turn};
+use super::turn::{LiveTurn, Plan};
 use super::{Means, Told, check, closing};
+use crate::config::RepositoryConfig;
+use crate::executor::RunOutcome;
 use crate::journal::JournalError;
 use crate::journal::event::Taken;
 use crate::journal::session::Remembered;
@@ -69,6 +72,14 @@ enum Slot {
     Over(Next),
 }
 
+/// What became of a run that was taken up.
+enum TakenUp {
+    /// Its turn goes on with another run.
+    CutOff(Turn),
+    /// Its turn, which took these events in, is over and said so.
+    Over(Vec<Seq>),
+}
+
 enum Ended {
     /// The turn is over and said so.
     Turn,
@@ -104,6 +115,12 @@ impl Task {
         if taken.turn_over {
             // It ended before the last stop of cyrus; what was said about it leaves now.
             return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
+        if taken.turn.is_some_and(|first| first != taken.seq)
+            && !self.means.journal.is_open(taken.seq).await?
+        {
+            // It ended with the turn that had taken it in.
+            return Ok(Next::GoOn);
         }
         let remembered = self.means.journal.session(&session.id, &self.key).await?;
         if taken.takeover && !session.local {
@@ -159,12 +176,29 @@ impl Task {
                 return self.finish(vec![taken.seq], &session, taken.token).await;
             }
         };
+        let known = self.means.journal.turn(&session.id, taken.seq).await?;
+        let mut state = known.clone().unwrap_or_else(|| Turn::of(taken.seq));
+        if let Some(run) = state.live_run() {
+            let left = (state.clone(), run);
+            match self.take_up(&taken, &session, &repository, left).await? {
+                TakenUp::CutOff(now) => state = now,
+                TakenUp::Over(seqs) => return self.finish(seqs, &session, taken.token).await,
+            }
+        }
+        let cut_off = match known {
+            Some(_) if !state.runs.is_empty() => {
+                self.means.journal.events_of_turn(state.members.clone()).await?
+            }
+            // An older `cyrus` began its run.
+            None if remembered.open_run.is_some() => vec![taken.clone()],
+            _ => Vec::new(),
+        };
         let permit = match self.slot(&session, taken.token, inbox).await? {
             Slot::Free(permit) => permit,
             Slot::Over(next) => return Ok(next),
             Slot::Stopped(stop) => {
                 self.say_stopped(&stop, &session).await?;
-                let mut seqs = vec![taken.seq];
+                let mut seqs = state.members.clone();
                 seqs.extend(self.overtaken(&stop));
                 seqs.push(stop.seq);
                 return self.finish(seqs, &session, taken.token).await;
@@ -175,15 +209,18 @@ impl Task {
             Some((id, _, history)) if taken.takeover && *id == session.id => history.account(),
             _ => None,
         };
-        let plan = Plan { repository: &repository, wanted, account, remembered: &remembered };
-        let (mut turn, run) = match Turn::start(&self.means, &taken, &session, plan).await {
+        let plan =
+            Plan { repository: &repository, wanted, account, remembered: &remembered, cut_off: &cut_off };
+        let members = state.members.clone();
+        let (mut turn, run) = match LiveTurn::begin(&self.means, &taken, &session, plan, state).await {
             Ok(started) => started,
             Err(failure) => {
                 warn!(session_key = %self.key, "no run could be started: {failure:#}");
                 self.say_not_started(&taken, &session, &failure).await?;
-                return self.finish(vec![taken.seq], &session, taken.token).await;
+                return self.finish(members, &session, taken.token).await;
             }
         };
+        self.welcome_again(&cut_off, &turn, &session).await?;
         let ended = self.follow(&mut turn, run, inbox, &session).await?;
         drop(permit);
         match ended {
@@ -191,6 +228,49 @@ impl Task {
             Ended::Away { token, seqs } => self.close(token, seqs).await,
             Ended::Left => Ok(Next::End),
         }
+    }
+
+    /// Takes a run up that was live when `cyrus` was killed: tells the rest of it, and ends its turn if it ended.
+    async fn take_up(
+        &mut self,
+        taken: &Taken,
+        session: &AgentSession,
+        repository: &RepositoryConfig,
+        (state, run): (Turn, RunId),
+    ) -> anyhow::Result<TakenUp> {
+        let means = self.means.clone();
+        let outbox = self.outbox(session, taken.token);
+        let left = (state.clone(), run);
+        let (mut turn, outcome) = LiveTurn::take_up(&means, taken, session, repository, left, outbox).await?;
+        let found = if outcome.is_some() { Found::Verdict } else { Found::CutOff };
+        match state.next(found) {
+            turn::Next::Conclude | turn::Next::ConcludeStopped | turn::Next::ConcludeAsking => {
+                let members = self.means.journal.events_of_turn(state.members.clone()).await?;
+                self.welcome_again(&members, &turn, session).await?;
+                let outcome = outcome.unwrap_or_else(RunOutcome::stopped);
+                self.conclude(&mut turn, outcome, session).await?;
+                Ok(TakenUp::Over(state.members))
+            }
+            turn::Next::Begin | turn::Next::BeginAgain | turn::Next::Wait { .. } | turn::Next::Nothing => {
+                Ok(TakenUp::CutOff(turn.breaks(&self.means).await?))
+            }
+        }
+    }
+
+    /// Other Linear sessions that had joined the turn before `cyrus` was killed join it again.
+    async fn welcome_again(
+        &mut self,
+        members: &[Taken],
+        turn: &LiveTurn,
+        session: &AgentSession,
+    ) -> anyhow::Result<()> {
+        for member in members {
+            let theirs = member.event.body.agent_session();
+            if theirs.id != session.id && !self.guests.iter().any(|guest| guest.is(theirs)) {
+                self.guests.push(Guest::welcome(&self.means, member, turn.begun()).await?);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for a slot. A stop of this session ends the wait; everything else waits along.

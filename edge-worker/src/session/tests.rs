@@ -1,16 +1,20 @@
 //! What a session does, from its first event to the last word, with a stand-in agent.
 
+use serde_json::json;
 use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, Event, EventBody};
 use shared::id::{AgentSessionId, Seq, SessionId, SessionKey};
 use shared::linear::activity::{ActivityContent, NewActivity};
+use shared::turn::{Fact, Turn};
 use testkit::linear::{Fault, FaultKind, SeedIssue};
 
 use super::route::{Decision, decide};
-use super::stage::{KEY, Stage, TOKEN, created, hello, moved, prompted, run_id, session, stopped, taken};
+use super::stage::{KEY, Stage, TOKEN, created, hello, moved, new_run, prompted, session, stopped, taken};
 use super::{Told, stopped_away};
+use crate::executor::{Output, Place};
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
+use crate::journal::run::Told as RunTold;
 use crate::worker::{fresh_uuid, now};
 
 /// Posts as another worker would have.
@@ -272,7 +276,7 @@ async fn a_session_that_was_stopped_while_the_worker_was_away_ends_in_silence_af
         stage.take(&event).await;
     }
     journal.session(&session().id, &key).await.unwrap();
-    journal.run_begins(&session().id, run_id(), "c".into(), "/w".into(), "b".into()).await.unwrap();
+    journal.run_begins(&session().id, Turn::of(Seq(1)), new_run("c")).await.unwrap();
     let waiting = Effect::Activity { id: fresh_uuid(), content: thought("unsaid"), ephemeral: false };
     journal.add_effect(&session().id, waiting).await.unwrap();
     let told = stopped_away(&journal, &key, TOKEN).await.unwrap().unwrap();
@@ -308,7 +312,9 @@ async fn started_again(transcript: Option<&str>) -> (String, String) {
     let mut stage = Stage::new("good").await;
     let journal = stage.means.journal.clone();
     journal.session(&session().id, &SessionKey::from(KEY)).await.unwrap();
-    journal.run_begins(&session().id, run_id(), CONVERSATION.into(), "/w".into(), "b".into()).await.unwrap();
+    let run = new_run(CONVERSATION);
+    let turn = Turn::of(Seq(1)).after(Fact::Begins { run: run.id }).unwrap();
+    journal.run_begins(&session().id, turn, run).await.unwrap();
     if let Some(text) = transcript {
         let project = stage.means.config.now().state_dir.join("claude/projects/-w");
         std::fs::create_dir_all(&project).unwrap();
@@ -364,4 +370,98 @@ async fn a_stop_from_before_under_a_lost_lease_closes_nothing_that_moved() {
     super::run(stage.means.clone(), key, inbox).await;
     assert!(stage.panel.lock().unwrap().requests.is_empty() && stage.told().is_empty());
     assert!(stage.means.journal.unconfirmed().await.unwrap().is_empty(), "no `done` for what moved");
+}
+
+/// A run that was begun for event 1, took in `members`, wrote `out`, of which `told` bytes were told, and was left.
+async fn left_run(stage: &Stage, members: &[Taken], out: &str, told: u64, stopped: bool) {
+    let journal = &stage.means.journal;
+    journal.session(&session().id, &SessionKey::from(KEY)).await.unwrap();
+    let run = new_run("0b9e3a52-6f0e-4a7e-9a83-0c3a2d1f4b5c");
+    let mut turn = Turn::of(Seq(1)).after(Fact::Begins { run: run.id }).unwrap();
+    for member in members {
+        stage.take(member).await;
+        turn = turn.after(Fact::Takes { seq: member.seq }).unwrap();
+    }
+    if stopped {
+        turn = turn.after(Fact::Stops).unwrap();
+    }
+    let runs = stage.means.config.now().state_dir.join("runs");
+    std::fs::create_dir_all(&runs).unwrap();
+    std::fs::write(runs.join(format!("{}.ndjson", run.id)), out).unwrap();
+    let id = run.id;
+    journal.run_begins(&session().id, turn, run).await.unwrap();
+    let places = vec![Place { output: Output::Out, end: told }];
+    let lines = Vec::new();
+    journal
+        .tell(&session().id, RunTold { run: id, places, lines, compose: |_| (vec![], None) })
+        .await
+        .unwrap();
+}
+
+fn line(value: serde_json::Value) -> String {
+    format!("{value}\n")
+}
+
+fn says(words: &str) -> String {
+    line(json!({"type": "assistant", "message": {"content": [{"type": "text", "text": words}]}}))
+}
+
+fn ends(words: &str) -> String {
+    line(json!({"type": "result", "subtype": "success", "is_error": false, "terminal_reason": "completed",
+        "result": words, "num_turns": 1, "total_cost_usd": 0.25}))
+}
+
+/// The messages of the session's lines in the panel.
+fn lines_of(stage: &Stage) -> Vec<String> {
+    let panel = stage.panel.lock().unwrap();
+    let mut seen = std::collections::BTreeMap::new();
+    for post in panel.bodies("POST", "/logs") {
+        for line in post["lines"].as_array().unwrap() {
+            seen.insert(line["seq"].as_u64().unwrap(), line["message"].as_str().unwrap().to_owned());
+        }
+    }
+    seen.into_values().collect()
+}
+
+#[tokio::test]
+async fn a_run_that_ended_while_cyrus_was_dead_is_answered_and_not_run_again() {
+    let mut stage = Stage::new("good").await;
+    let told = says("told before");
+    let out = format!("{told}{}{}{}", says("a thought"), says("All done."), ends("All done."));
+    left_run(&stage, &[], &out, told.len() as u64, false).await;
+    let _task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(stage.prompt(), None, "no agent ran");
+    assert_eq!(states(&stage), ["completed"]);
+    assert!(stage.texts("thought").contains(&"a thought".to_owned()));
+    assert_eq!(stage.texts("response").len(), 1);
+    assert!(stage.texts("response")[0].starts_with("All done."), "{:?}", stage.texts("response"));
+    assert_eq!(lines_of(&stage), ["a thought", "All done.", "All done."]);
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_off_begins_again_with_all_that_its_turn_was_told() {
+    let mut stage = Stage::new("good").await;
+    let out = says("working on it");
+    left_run(&stage, &[prompted(2, "and round it")], &out, 0, false).await;
+    let task = stage.begin(created(1)).await;
+    let member = Taken { turn: Some(Seq(1)), ..prompted(2, "and round it") };
+    task.send(Told::Event(Box::new(member))).await.unwrap();
+    stage.until_done(&[1, 2]).await;
+    let (_, prompt) = stage.prompt().unwrap();
+    assert!(prompt.contains("Show totals") && prompt.contains("and round it"), "{prompt}");
+    assert_eq!(stage.texts("response").len(), 1, "one turn, one answer");
+    assert_eq!(lines_of(&stage).first().map(String::as_str), Some("working on it"));
+}
+
+#[tokio::test]
+async fn a_turn_that_was_stopped_just_before_the_crash_ends_without_another_run() {
+    let mut stage = Stage::new("good").await;
+    left_run(&stage, &[stopped(2)], &says("working on it"), 0, true).await;
+    let task = stage.begin(created(1)).await;
+    task.send(Told::Event(Box::new(Taken { turn: Some(Seq(1)), ..stopped(2) }))).await.unwrap();
+    stage.until_done(&[1, 2]).await;
+    assert_eq!(stage.prompt(), None, "no agent ran");
+    assert_eq!(states(&stage), ["stopped"]);
+    assert_eq!(stage.texts("response").len(), 1);
 }

@@ -1,25 +1,34 @@
-//! One go of the executor: started from an event, told to the outbox as it goes, ended with an answer.
+//! One go of the executor for a turn: begun, told to the outbox as it goes, ended with an answer; or taken up again
+//! after a crash from what it left in its files.
+//!
+//! Every state of the turn ([`shared::turn`]) is in the journal before it is acted on. Neighbours: [`super::telling`]
+//! says what people read of a run, [`super::prompt`] what the agent is told, [`super::answer`] the last words.
 
 use anyhow::Context;
 use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, EventBody};
-use shared::id::{FencingToken, RunId, Seq};
+use shared::id::{AgentSessionId, FencingToken, RunId, Seq};
 use shared::linear::activity::ActivityContent;
 use shared::money::MicroUsd;
 use shared::run::RunRecord;
 use shared::session::{SessionState, SessionUpdate};
+use shared::turn::{Fact, Turn};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::teller::{TOLD_AT_ONCE, Teller};
+use super::telling::Speaker;
 use super::{Means, answer, prompt, workplace};
 use crate::config::RepositoryConfig;
 use crate::executor::{
-    Conversation, Environment, Limits, Run, RunControl, RunEnd, RunEvent, RunEventKind, RunOutcome, RunSpec,
+    Conversation, Environment, LeftFiles, Limits, Reading, Run, RunControl, RunEnd, RunOutcome, RunSpec,
     process_tree,
 };
 use crate::git::{self, Author, Worktree};
+use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
+use crate::journal::run::NewRun;
 use crate::journal::session::Remembered;
 use crate::outbox::Outbox;
 use crate::worker::{fresh_uuid, now};
@@ -27,16 +36,14 @@ use crate::worker::{fresh_uuid, now};
 /// Variables that an agent gets of this process's environment, beyond the plain ones: the model's access.
 const MODEL_ACCESS: &[&str] = &["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"];
 
-/// A go of the executor.
-pub struct Turn {
-    seqs: Vec<Seq>,
-    token: FencingToken,
-    run_id: RunId,
-    record: RunRecord,
+/// A turn that has a run, or had one when `cyrus` was killed.
+pub struct LiveTurn {
+    state: Turn,
+    session: AgentSessionId,
+    run: RunId,
+    teller: Teller,
     worktree: Worktree,
     title: String,
-    /// The agent's newest words, held back: the last ones are the answer, not a thought.
-    held: Option<(String, u64)>,
 }
 
 /// What a turn begins with, beside its event.
@@ -49,25 +56,28 @@ pub struct Plan<'a> {
     pub account: Option<String>,
     /// What the journal remembers of the session.
     pub remembered: &'a Remembered,
+    /// The events that the turn took in, when a run of it was cut off; empty when none was.
+    pub cut_off: &'a [Taken],
 }
 
 /// How a turn ended, in the words of everybody who is told.
 pub struct Ending {
-    /// What it cost at list price.
-    pub cost: MicroUsd,
+    /// What its last run cost at list price; `None`: nobody can tell.
+    pub cost: Option<MicroUsd>,
     /// For the panel.
     pub update: SessionUpdate,
     /// For Linear.
     pub content: ActivityContent,
 }
 
-impl Turn {
+impl LiveTurn {
     /// Prepares the workplace and starts the executor. What fails here is told to the person by the caller.
-    pub async fn start(
+    pub async fn begin(
         means: &Means,
         taken: &Taken,
         session: &AgentSession,
         plan: Plan<'_>,
+        state: Turn,
     ) -> anyhow::Result<(Self, Run)> {
         let remembered = plan.remembered;
         let settings = means.config.now();
@@ -76,10 +86,9 @@ impl Turn {
             // What a killed process left running must not work beside the new run.
             process_tree::sweep(&before.to_string()).await;
         }
-        let run_id = RunId::from_uuid(fresh_uuid());
+        let run = RunId::from_uuid(fresh_uuid());
         let config_dir = settings.state_dir.join("claude");
         let known = remembered.conversation.as_ref().filter(|id| means.executor.knows(&config_dir, id));
-        let interrupted = remembered.open_run.is_some() && known.is_some();
         let conversation = match known {
             Some(known) => Conversation::Resume(known.clone()),
             None => Conversation::New(Uuid::new_v4()),
@@ -88,29 +97,36 @@ impl Turn {
             Conversation::New(id) => id.to_string(),
             Conversation::Resume(id) => id.clone(),
         };
+        let prior = match known {
+            Some(known) => means.journal.conversation_cost(known).await?,
+            None => MicroUsd::ZERO,
+        };
         let body = &taken.event.body;
         let is_new = known.is_none();
+        let bodies: Vec<&EventBody> = plan.cut_off.iter().map(|taken| &taken.event.body).collect();
         let prompt = match (plan.wanted, plan.account) {
-            _ if interrupted => prompt::after_interruption(body),
+            (wanted, _) if !bodies.is_empty() => {
+                prompt::after_interruption(wanted.as_deref(), &bodies, is_new)
+            }
             (Some(wanted), _) => prompt::after_choice(&wanted, body),
             (None, Some(account)) if is_new => prompt::after_takeover(body, &account),
             _ => prompt::begin(body, is_new),
         };
         let guide = workplace::guide(&worktree).await;
         let spec = RunSpec {
-            run_id: run_id.to_string(),
+            run_id: run.to_string(),
             cwd: worktree.path.clone(),
             prompt,
-            prompt_id: Uuid::new_v4(),
+            prompt_id: message_id(run, state.first),
             conversation,
             model: settings.model.clone(),
             append_system_prompt: Some(prompt::system(worktree.branch.as_str(), guide.as_deref())),
             max_turns: None,
             max_cost_micro_usd: None,
-            prior_cost_micro_usd: if is_new { 0 } else { u64::try_from(remembered.spent.0).unwrap_or(0) },
+            prior_cost_micro_usd: u64::try_from(prior.0).unwrap_or(0),
             env: environment(),
             config_dir,
-            run_file: settings.state_dir.join("runs").join(format!("{run_id}.ndjson")),
+            run_file: run_file(&settings.state_dir, run),
             limits: Limits::default(),
         };
         for folder in [Some(spec.config_dir.as_path()), spec.run_file.parent()].into_iter().flatten() {
@@ -118,150 +134,139 @@ impl Turn {
                 .await
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        means
-            .journal
-            .run_begins(
-                &session.id,
-                run_id,
-                conversation_id.clone(),
-                worktree.path.display().to_string(),
-                worktree.branch.as_str().to_owned(),
-            )
-            .await?;
-        let run = means.executor.start(spec).await?;
-        let record = RunRecord {
-            id: run_id,
-            executor: means.executor.name().to_owned(),
-            executor_version: means.executor_version.clone(),
-            executor_session_id: Some(conversation_id),
-            model: None,
-            status: SessionState::Running,
-            started_at: now(),
-            completed_at: None,
-            turns: None,
-            input_tokens: None,
-            output_tokens: None,
-            list_cost_micro_usd: MicroUsd::ZERO,
-            billed_cost_micro_usd: None,
-            error_message: None,
+        let state = state.after(Fact::Begins { run })?;
+        let new = NewRun {
+            id: run,
+            conversation: conversation_id.clone(),
+            resumed: !is_new,
+            prior,
+            worktree: worktree.path.display().to_string(),
+            branch: worktree.branch.as_str().to_owned(),
         };
-        let title = title_of(body);
-        let turn =
-            Self { seqs: vec![taken.seq], token: taken.token, run_id, record, worktree, title, held: None };
-        Ok((turn, run))
+        means.journal.run_begins(&session.id, state.clone(), new).await?;
+        let started = means.executor.start(spec).await?;
+        let teller = Teller {
+            speaker: Speaker { session: session.id.clone(), first: state.first, token: taken.token },
+            run,
+            record: record(means, run, conversation_id),
+            held: None,
+        };
+        let session = session.id.clone();
+        Ok((Self { state, session, run, teller, worktree, title: title_of(body) }, started))
+    }
+
+    /// Takes a run up that was live when `cyrus` was killed: ends what is left of it, tells what it wrote that nobody
+    /// told, and judges it. Without an outcome it was cut off.
+    pub async fn take_up(
+        means: &Means,
+        taken: &Taken,
+        session: &AgentSession,
+        repository: &RepositoryConfig,
+        (state, run): (Turn, RunId),
+        outbox: &mut Outbox,
+    ) -> anyhow::Result<(Self, Option<RunOutcome>)> {
+        let worktree = workplace::prepare(means, session, repository).await?;
+        let speaker = Speaker { session: session.id.clone(), first: state.first, token: taken.token };
+        let (teller, outcome) = left(means, speaker, &state, run, outbox).await?;
+        let title = title_of(&taken.event.body);
+        Ok((Self { state, session: session.id.clone(), run, teller, worktree, title }, outcome))
+    }
+
+    /// Where the turn stands.
+    pub fn state(&self) -> &Turn {
+        &self.state
     }
 
     /// The events that this turn took in.
     pub fn seqs(&self) -> &[Seq] {
-        &self.seqs
+        &self.state.members
     }
 
-    /// An event that needs no run any more ends with this turn.
-    pub fn absorb(&mut self, seq: Seq) {
-        self.seqs.push(seq);
+    /// Something happens to the turn; it is in the journal when this returns.
+    pub async fn note(&mut self, means: &Means, fact: Fact) -> anyhow::Result<()> {
+        let state = self.state.after(fact)?;
+        means.journal.save_turn(&self.session, state.clone()).await?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// The run was cut off; the turn stands where another can begin.
+    pub async fn breaks(mut self, means: &Means) -> anyhow::Result<Turn> {
+        self.state = self.state.after(Fact::Breaks)?;
+        means.journal.run_breaks(&self.session, self.state.clone(), self.run, None).await?;
+        Ok(self.state)
     }
 
     /// The lease's token.
     pub fn token(&self) -> FencingToken {
-        self.token
+        self.teller.speaker.token
     }
 
     /// What the panel is told at the start.
     pub fn begun(&self) -> SessionUpdate {
         SessionUpdate {
-            token: self.token,
+            token: self.teller.speaker.token,
             status: Some(SessionState::Running),
-            executor: Some(self.record.executor.clone()),
-            executor_version: self.record.executor_version.clone(),
+            executor: Some(self.teller.record.executor.clone()),
+            executor_version: self.teller.record.executor_version.clone(),
             branch: Some(self.worktree.branch.as_str().to_owned()),
             worktree_path: Some(self.worktree.path.display().to_string()),
-            started_at: Some(self.record.started_at),
-            run: Some(self.record.clone()),
+            started_at: Some(self.teller.record.started_at),
+            run: Some(self.teller.record.clone()),
             ..SessionUpdate::default()
         }
     }
 
-    /// Takes a later event into the running turn. `false`: the turn was over already, and the next one must take it.
-    pub async fn take_in(&mut self, control: &RunControl, taken: &Taken) -> bool {
-        match &taken.event.body {
-            EventBody::SessionStopped { .. } => control.stop().await,
-            EventBody::SessionPrompted { .. }
-            | EventBody::SessionCreated { .. }
-            | EventBody::RunRequested { .. }
-            | EventBody::CheckRequested { .. } => {
-                if let Err(error) = control.send(prompt::of(&taken.event.body)).await {
-                    info!("a follow-up came just after the turn; the next turn takes it ({error})");
-                    return false;
-                }
-            }
-        }
-        self.seqs.push(taken.seq);
-        true
+    /// Takes a later message into the running turn. `false`: the turn was over already, and the next one must take it.
+    pub async fn take_in(
+        &mut self,
+        means: &Means,
+        control: &RunControl,
+        taken: &Taken,
+    ) -> anyhow::Result<bool> {
+        self.note(means, Fact::Takes { seq: taken.seq }).await?;
+        let sent = control.send_as(message_id(self.run, taken.seq), prompt::of(&taken.event.body)).await;
+        let Err(error) = sent else { return Ok(true) };
+        info!("a follow-up came just after the turn; the next turn takes it ({error})");
+        self.note(means, Fact::Returns { seq: taken.seq }).await?;
+        Ok(false)
     }
 
-    /// Tells one event of the run: to the log, and what people want to see to Linear.
-    pub async fn tell(
-        &mut self,
-        outbox: &mut Outbox,
-        session: &AgentSession,
-        event: &RunEvent,
-    ) -> anyhow::Result<()> {
-        let line = event.log_line(now(), Some(self.run_id));
-        let number = outbox.add_lines(vec![line]).await?;
-        if event.parent_tool_use_id.is_some() {
-            return Ok(());
+    /// Ends the turn's run because a person says so. `with`: events that need no run any more and end with it.
+    pub async fn stop(&mut self, means: &Means, control: &RunControl, with: Vec<Seq>) -> anyhow::Result<()> {
+        let mut state = self.state.after(Fact::Stops)?;
+        for seq in with {
+            state = state.after(Fact::Takes { seq })?;
         }
-        match &event.kind {
-            RunEventKind::Started { executor_session_id, model, version, .. } => {
-                self.record.executor_session_id =
-                    executor_session_id.clone().or(self.record.executor_session_id.take());
-                self.record.model = model.clone();
-                self.record.executor_version = version.clone().or(self.record.executor_version.take());
-                let update = SessionUpdate {
-                    token: self.token,
-                    model: model.clone(),
-                    executor_version: version.clone(),
-                    run: Some(self.record.clone()),
-                    ..SessionUpdate::default()
-                };
-                outbox.add(Effect::UpdateSession(Box::new(update))).await?;
-            }
-            RunEventKind::Text(text) if !text.trim().is_empty() => {
-                self.release_held(outbox, session).await?;
-                self.held = Some((text.clone(), number));
-            }
-            RunEventKind::ToolUse { name, input, .. } => {
-                self.release_held(outbox, session).await?;
-                let content = ActivityContent::Action {
-                    action: name.clone(),
-                    parameter: parameter(input),
-                    result: None,
-                };
-                outbox.add(self.activity(session, number, content, true)).await?;
-            }
-            _ => {}
-        }
+        means.journal.save_turn(&self.session, state.clone()).await?;
+        self.state = state;
+        control.stop().await;
         Ok(())
+    }
+
+    /// Tells what was read of the run.
+    pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
+        self.teller.tell(outbox, readings).await
     }
 
     /// Keeps the work and finds the words that end the turn.
     pub async fn conclude(&mut self, outcome: RunOutcome) -> Ending {
         let commit = self.keep_work().await;
-        let cost = outcome.cost_micro_usd.map(|cost| MicroUsd(i64::try_from(cost).unwrap_or(i64::MAX)));
+        let cost = outcome.cost_micro_usd.map(micro);
         let status = answer::state(outcome.end);
         let count = |tokens: u64| Some(i64::try_from(tokens).unwrap_or(i64::MAX));
-        self.record.status = status;
-        self.record.completed_at = Some(now());
-        self.record.turns = Some(u32::try_from(outcome.turns).unwrap_or(u32::MAX));
-        self.record.input_tokens =
+        self.teller.record.status = status;
+        self.teller.record.completed_at = Some(now());
+        self.teller.record.turns = Some(u32::try_from(outcome.turns).unwrap_or(u32::MAX));
+        self.teller.record.input_tokens =
             count(outcome.tokens.input + outcome.tokens.cache_read + outcome.tokens.cache_write);
-        self.record.output_tokens = count(outcome.tokens.output);
-        self.record.list_cost_micro_usd = cost.unwrap_or_default();
-        self.record.error_message = outcome.error.as_ref().map(|error| error.message.clone());
+        self.teller.record.output_tokens = count(outcome.tokens.output);
+        self.teller.record.list_cost_micro_usd = cost.unwrap_or_default();
+        self.teller.record.error_message = outcome.error.as_ref().map(|error| error.message.clone());
         let update = SessionUpdate {
             head_commit: commit.clone(),
-            run: Some(self.record.clone()),
-            ..answer::over(self.token, status, self.record.error_message.clone())
+            run: Some(self.teller.record.clone()),
+            ..answer::over(self.teller.speaker.token, status, self.teller.record.error_message.clone())
         };
         let place = answer::Place { branch: self.worktree.branch.as_str(), commit: commit.as_deref(), cost };
         let body = answer::last_words(&outcome, &place);
@@ -269,23 +274,29 @@ impl Turn {
             RunEnd::Completed | RunEnd::Stopped => ActivityContent::Response { body },
             RunEnd::Failed => ActivityContent::Error { body },
         };
-        Ending { cost: cost.unwrap_or_default(), update, content }
+        Ending { cost, update, content }
     }
 
     /// Writes the end down: as one, so that no crash leaves an ended turn without its answer.
-    pub async fn end(
-        &self,
-        outbox: &mut Outbox,
-        session: &AgentSession,
-        ending: Ending,
-    ) -> anyhow::Result<()> {
+    pub async fn end(&mut self, outbox: &mut Outbox, ending: Ending) -> anyhow::Result<()> {
         // Linear wants one answer a turn; its id is that of the turn's first event.
-        let id = activity_id(&session.id, self.seqs.first().copied().unwrap_or(Seq(0)), Step::Final);
+        let id = activity_id(&self.session, self.state.first, Step::Final);
         let effects = vec![
             Effect::UpdateSession(Box::new(ending.update)),
             Effect::Activity { id, content: ending.content, ephemeral: false },
         ];
-        outbox.end_turn(ending.cost, self.seqs.clone(), effects).await?;
+        self.state = self.state.after(Fact::Ends)?;
+        outbox.end_turn(self.state.clone(), Some((self.run, ending.cost)), effects).await?;
+        Ok(())
+    }
+
+    /// Writes the end down without a word to Linear, which was told by somebody else.
+    pub async fn end_unsaid(&mut self, means: &Means, ending: Ending) -> anyhow::Result<()> {
+        let update = Effect::UpdateSession(Box::new(ending.update));
+        let effects = means.outside.panel.is_some().then_some(update).into_iter().collect();
+        self.state = self.state.after(Fact::Ends)?;
+        let run = Some((self.run, ending.cost));
+        means.journal.turn_ends(&self.session, self.state.clone(), run, effects).await?;
         Ok(())
     }
 
@@ -302,25 +313,73 @@ impl Turn {
         let head = self.worktree.head().await.ok()?;
         (head != self.worktree.base_commit).then_some(head)
     }
+}
 
-    async fn release_held(&mut self, outbox: &mut Outbox, session: &AgentSession) -> anyhow::Result<()> {
-        if let Some((text, number)) = self.held.take() {
-            let effect = self.activity(session, number, ActivityContent::Thought { body: text }, false);
-            outbox.add(effect).await?;
-        }
-        Ok(())
+/// Ends what is left of a run that was live when `cyrus` was killed, tells what it wrote that nobody told, and judges it.
+/// Without an outcome it was cut off.
+pub async fn left(
+    means: &Means,
+    speaker: Speaker,
+    state: &Turn,
+    run: RunId,
+    outbox: &mut Outbox,
+) -> anyhow::Result<(Teller, Option<RunOutcome>)> {
+    process_tree::sweep(&run.to_string()).await;
+    let left = means.journal.left_run(run).await?;
+    let conversation = left.as_ref().map(|left| left.conversation.clone()).unwrap_or_default();
+    let started_at = left.as_ref().map_or_else(now, |left| left.begun_at);
+    let record = RunRecord { started_at, ..record(means, run, conversation) };
+    let held = left.as_ref().and_then(|left| left.held.clone());
+    let mut teller = Teller { speaker, run, record, held };
+    let Some(left) = left else { return Ok((teller, None)) };
+    let files = LeftFiles {
+        run_file: run_file(&means.config.now().state_dir, run),
+        out_at: left.out_at,
+        err_at: left.err_at,
+        prior_cost_micro_usd: u64::try_from(left.prior.0).unwrap_or(0),
+        sent: state.members.iter().map(|seq| message_id(run, *seq)).collect(),
+    };
+    let behind = means.executor.read_left(files).await?;
+    let (lines, ended) = (behind.readings.len(), behind.outcome.is_some());
+    info!(%run, lines, ended, "a run is taken up that was left");
+    for readings in behind.readings.chunks(TOLD_AT_ONCE) {
+        teller.tell(outbox, readings.to_vec()).await?;
     }
+    if let Some(cost) = behind.cost_micro_usd {
+        means.journal.run_spent(run, micro(cost)).await?;
+    }
+    Ok((teller, behind.outcome))
+}
 
-    fn activity(
-        &self,
-        session: &AgentSession,
-        line: u64,
-        content: ActivityContent,
-        ephemeral: bool,
-    ) -> Effect {
-        let seq = self.seqs.first().copied().unwrap_or(Seq(0));
-        let id = activity_id(&session.id, seq, Step::Streaming { token: self.token, line });
-        Effect::Activity { id, content, ephemeral }
+/// The id under which a run is given an event, the same whenever it is asked for.
+fn message_id(run: RunId, seq: Seq) -> Uuid {
+    activity_id(&AgentSessionId(run.to_string()), seq, Step::FirstThought)
+}
+
+fn run_file(state_dir: &std::path::Path, run: RunId) -> std::path::PathBuf {
+    state_dir.join("runs").join(format!("{run}.ndjson"))
+}
+
+fn micro(cost: u64) -> MicroUsd {
+    MicroUsd(i64::try_from(cost).unwrap_or(i64::MAX))
+}
+
+fn record(means: &Means, run: RunId, conversation: String) -> RunRecord {
+    RunRecord {
+        id: run,
+        executor: means.executor.name().to_owned(),
+        executor_version: means.executor_version.clone(),
+        executor_session_id: Some(conversation),
+        model: None,
+        status: SessionState::Running,
+        started_at: now(),
+        completed_at: None,
+        turns: None,
+        input_tokens: None,
+        output_tokens: None,
+        list_cost_micro_usd: MicroUsd::ZERO,
+        billed_cost_micro_usd: None,
+        error_message: None,
     }
 }
 
@@ -350,17 +409,4 @@ fn title_of(body: &EventBody) -> String {
     };
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect();
     line.trim().to_owned()
-}
-
-/// The one thing of a tool's input that people want to see.
-fn parameter(input: &serde_json::Value) -> String {
-    let named = ["command", "file_path", "path", "pattern", "description", "url"]
-        .into_iter()
-        .find_map(|name| input.get(name).and_then(serde_json::Value::as_str));
-    let text = named.map_or_else(|| input.to_string(), str::to_owned);
-    let mut short: String = text.chars().take(300).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

@@ -136,6 +136,7 @@ impl Desk {
                     repository: None,
                     ask,
                     turn_over: false,
+                    turn: None,
                     event: *event,
                 };
                 self.offer(taken).await?;

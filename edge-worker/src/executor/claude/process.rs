@@ -83,7 +83,7 @@ pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, Ex
 }
 
 /// The path of a run's error output.
-fn stderr_path(run_file: &Path) -> PathBuf {
+pub(super) fn stderr_path(run_file: &Path) -> PathBuf {
     let mut name = run_file.as_os_str().to_owned();
     name.push(".stderr");
     name.into()
@@ -228,10 +228,7 @@ impl Process {
     }
 
     fn take_stderr(&mut self, line: &Line) {
-        let text = match line {
-            Line::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Line::TooLong { limit } => format!("(a line longer than {limit} bytes)"),
-        };
+        let text = line.text();
         if self.stderr_end.len() < STDERR_KEPT {
             self.stderr_end.push_str(prefix(&text, STDERR_KEPT));
             self.stderr_end.push('\n');

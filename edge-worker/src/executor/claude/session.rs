@@ -132,6 +132,11 @@ impl Session {
         !self.turn_runs && self.open_inputs.is_empty()
     }
 
+    /// True when the last result was no error.
+    pub fn last_was_good(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.ok)
+    }
+
     /// True when the last turn has its result and no other has begun.
     pub fn has_result(&self) -> bool {
         !self.turn_runs && self.last.is_some()

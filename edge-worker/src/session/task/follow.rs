@@ -8,9 +8,10 @@ use shared::id::Seq;
 use tokio::sync::mpsc;
 
 use super::super::guest::{self, Guest};
-use super::super::turn::Turn;
+use super::super::teller::TOLD_AT_ONCE;
+use super::super::turn::LiveTurn;
 use super::{Ended, Task, Told, told_to_end};
-use crate::executor::{Run, RunControl};
+use crate::executor::{Run, RunControl, RunOutcome};
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
 
@@ -18,7 +19,7 @@ impl Task {
     /// Follows a run to its end; follow-ups go into it, a stop ends it.
     pub(super) async fn follow(
         &mut self,
-        turn: &mut Turn,
+        turn: &mut LiveTurn,
         mut run: Run,
         inbox: &mut mpsc::Receiver<Told>,
         session: &AgentSession,
@@ -36,10 +37,11 @@ impl Task {
         let mut inbox_open = true;
         loop {
             tokio::select! {
-                event = run.next_event() => {
-                    let Some(event) = event else { break };
-                    let outbox = self.outbox(session, turn.token());
-                    turn.tell(outbox, session, &event).await?;
+                readings = run.next_readings(TOLD_AT_ONCE) => {
+                    if readings.is_empty() {
+                        break;
+                    }
+                    turn.tell(self.outbox(session, turn.token()), readings).await?;
                 }
                 told = inbox.recv(), if inbox_open => match told {
                     None => inbox_open = false,
@@ -54,46 +56,58 @@ impl Task {
                         self.guests.clear();
                         control.stop().await;
                         let ending = turn.conclude(run.wait().await).await;
-                        let update = Effect::UpdateSession(Box::new(ending.update));
-                        let effects = self.means.outside.panel.is_some().then_some(update).into_iter().collect();
-                        let ended = turn.seqs().to_vec();
-                        self.means.journal.turn_ends(&session.id, ending.cost, ended, effects).await?;
+                        turn.end_unsaid(&self.means, ending).await?;
                         return Ok(Ended::Away { token, seqs });
                     }
                 },
                 () = told_to_end(&mut ending) => {
-                    // The event stays open in the journal; the next start resumes the conversation.
+                    // The event stays open in the journal; the next start takes the run up.
                     control.stop().await;
                     return Ok(Ended::Left);
                 }
             }
         }
         let outcome = run.wait().await;
+        self.conclude(turn, outcome, session).await?;
+        Ok(Ended::Turn)
+    }
+
+    /// Ends a turn with its answer, for all who wait for it.
+    pub(super) async fn conclude(
+        &mut self,
+        turn: &mut LiveTurn,
+        outcome: RunOutcome,
+        session: &AgentSession,
+    ) -> anyhow::Result<()> {
         let ending = turn.conclude(outcome).await;
         for guest in &mut self.guests {
             guest.answer(&ending.update, &ending.content).await?;
         }
-        turn.end(self.outbox(session, turn.token()), session, ending).await?;
-        Ok(Ended::Turn)
+        turn.end(self.outbox(session, turn.token()), ending).await
     }
 
     /// Takes an event into the running turn, or keeps it, and what comes after it, for the next one.
     async fn take_in(
         &mut self,
-        turn: &mut Turn,
+        turn: &mut LiveTurn,
         control: &RunControl,
         next: Box<Taken>,
         session: &AgentSession,
     ) -> anyhow::Result<()> {
-        if matches!(next.event.body, EventBody::SessionStopped { .. }) {
-            // The hub has cancelled what waits of this session.
-            for seq in self.overtaken(&next) {
-                turn.absorb(seq);
-            }
-            turn.take_in(control, &next).await;
+        if turn.state().has(next.seq) {
+            // It was taken in before `cyrus` was killed, and the agent was told all of that again.
             return Ok(());
         }
-        if !self.backlog.is_empty() || self.stands_apart(&next) || !turn.take_in(control, &next).await {
+        if matches!(next.event.body, EventBody::SessionStopped { .. }) {
+            // The hub has cancelled what waits of this session.
+            let mut with = self.overtaken(&next);
+            with.push(next.seq);
+            return turn.stop(&self.means, control, with).await;
+        }
+        if !self.backlog.is_empty()
+            || self.stands_apart(&next)
+            || !turn.take_in(&self.means, control, &next).await?
+        {
             self.backlog.push_back(Told::Event(next));
             return Ok(());
         }
