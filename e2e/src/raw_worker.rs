@@ -33,7 +33,7 @@ pub struct RawWorker {
 
 /// A registration that a hub takes.
 pub fn registration() -> Value {
-    json!({"name": "by hand", "version": "0.1.0", "protocol": 1, "repositories": [], "teams": [], "executors": ["claude"], "slots": 8, "weight": 1})
+    json!({"name": "by hand", "version": "0.1.0", "protocol": 2, "repositories": [], "teams": [], "executors": ["claude"], "slots": 8, "weight": 1})
 }
 
 impl RawWorker {

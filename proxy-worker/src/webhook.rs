@@ -52,11 +52,13 @@ async fn take(mut request: Request, env: &Env, context: &Context) -> Answer<Resp
         workspace_id: workspace,
         body: *event,
     };
+    let kind = event.body.kind();
     let framed = Arrived::of(&event, meaning).frame(&serde_json::to_string(&event)?)?;
     // No line in the log of what is stored: the hub's deliveries and its status tell of it.
     match group::store(env, context, org, framed).await {
         Taken::Stored => reply::json(&Told { status: "stored" }),
         Taken::Duplicate => reply::json(&Told { status: "duplicate" }),
+        Taken::Ignored => not_ours(kind),
         Taken::RateLimited { retry_after_s } => too_many(retry_after_s),
         Taken::Failed => Err(not_stored().into()),
     }

@@ -81,7 +81,48 @@ pub enum EventBody {
         /// The executor's name.
         executor: String,
     },
+    /// The words of an issue that is being worked on were changed. It goes into a running turn and never begins one.
+    IssueEdited {
+        /// The issue's newest session, with the issue as it is now. The hub finds the session; see [`Self::is_of_issue`].
+        agent_session: AgentSession,
+        /// What was changed.
+        changed: Vec<Change>,
+        /// Who changed it, where Linear says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actor: Option<Actor>,
+    },
+    /// The issue was closed: what runs on it ends, and the work is kept.
+    IssueClosed {
+        /// As for an edit.
+        agent_session: AgentSession,
+        /// How.
+        how: Closing,
+        /// Who closed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actor: Option<Actor>,
+    },
+    /// The issue was taken away from the agent: what runs on it ends, and the work is kept.
+    Unassigned {
+        /// As for an edit.
+        agent_session: AgentSession,
+        /// Who took it away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        actor: Option<Actor>,
+    },
+    /// A kind that only a newer hub knows: a worker says `done` to it and does nothing.
+    #[serde(other)]
+    Unknown,
 }
+
+/// The session of an event whose kind is unknown: there is none, and nothing of it is told to anybody.
+static NO_SESSION: AgentSession = AgentSession {
+    id: AgentSessionId(String::new()),
+    url: None,
+    issue: None,
+    comment: None,
+    creator_name: None,
+    local: true,
+};
 
 impl EventBody {
     /// The agent session that the event is about.
@@ -91,8 +132,48 @@ impl EventBody {
             | Self::SessionPrompted { agent_session, .. }
             | Self::SessionStopped { agent_session, .. }
             | Self::RunRequested { agent_session, .. }
-            | Self::CheckRequested { agent_session, .. } => agent_session,
+            | Self::CheckRequested { agent_session, .. }
+            | Self::IssueEdited { agent_session, .. }
+            | Self::IssueClosed { agent_session, .. }
+            | Self::Unassigned { agent_session, .. } => agent_session,
+            Self::Unknown => &NO_SESSION,
         }
+    }
+
+    /// Names the agent session; only [`Self::is_of_issue`] ones come without.
+    pub fn set_agent_session(&mut self, id: AgentSessionId) {
+        if let Self::IssueEdited { agent_session, .. }
+        | Self::IssueClosed { agent_session, .. }
+        | Self::Unassigned { agent_session, .. } = self
+        {
+            agent_session.id = id;
+        }
+    }
+
+    /// Whether it tells of the issue and not of a session: its webhook names no agent session, so the hub does, and
+    /// only for an issue that it knows.
+    pub fn is_of_issue(&self) -> bool {
+        matches!(self, Self::IssueEdited { .. } | Self::IssueClosed { .. } | Self::Unassigned { .. })
+    }
+
+    /// Whether what runs is to end because of it.
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::SessionStopped { .. } | Self::IssueClosed { .. } | Self::Unassigned { .. })
+    }
+
+    /// Who did it, as far as an event of an issue tells.
+    pub fn actor(&self) -> Option<&Actor> {
+        match self {
+            Self::IssueEdited { actor, .. }
+            | Self::IssueClosed { actor, .. }
+            | Self::Unassigned { actor, .. } => actor.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The protocol that a worker must speak to be offered it.
+    pub fn protocol(&self) -> u32 {
+        if self.is_of_issue() { 2 } else { 0 }
     }
 
     /// What orders, sticks and leases the event.
@@ -108,8 +189,70 @@ impl EventBody {
             Self::SessionStopped { .. } => "session_stopped",
             Self::RunRequested { .. } => "run_requested",
             Self::CheckRequested { .. } => "check_requested",
+            Self::IssueEdited { .. } => "issue_edited",
+            Self::IssueClosed { .. } => "issue_closed",
+            Self::Unassigned { .. } => "unassigned",
+            Self::Unknown => "unknown",
         }
     }
+}
+
+/// One thing of an issue that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What it is.
+    pub field: IssueField,
+    /// What it was; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// What it is now; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+}
+
+/// A text of an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum IssueField {
+    /// The title.
+    Title,
+    /// The description.
+    Description,
+    /// One that only a newer hub knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How an issue was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Closing {
+    /// It was moved to a completed state.
+    Done,
+    /// It was canceled.
+    Canceled,
+    /// It was deleted, or put in the trash.
+    Deleted,
+    /// In a way that only a newer hub knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who did something in Linear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    /// Linear's id of the person or app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A Linear agent session, as far as a webhook tells of it.

@@ -11,7 +11,7 @@ use crate::id::{FencingToken, Seq, SessionKey, WorkerId};
 use crate::time::Timestamp;
 
 /// The version of the protocol that this build speaks; it also understands the one before.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,11 +149,35 @@ pub fn parse(line: &[u8]) -> Result<Option<StreamLine>, LineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Closing, EventBody};
 
     #[test]
     fn a_line_of_a_newer_hub_is_passed_over() {
         assert!(parse(br#"{"type":"weather","wind":3}"#).unwrap().is_none());
         assert_eq!(parse(br#"{"new":1,"type":"heartbeat"}"#).unwrap(), Some(StreamLine::Heartbeat));
+    }
+
+    #[test]
+    fn an_event_of_a_kind_that_a_newer_hub_knows_can_still_be_answered() {
+        let line = r#"{"type":"event","seq":7,"attempt":1,"sessionKey":"k","token":3,"event":{
+            "id":"evt_01jd0000000000000000000000","deliveryId":"d","receivedAt":"2026-11-22T10:15:25.752Z",
+            "workspaceId":"w","kind":"issue_moved","agentSession":{"id":7},"to":[{}]}}"#;
+        let Some(StreamLine::Event { seq, token, session_key, event, .. }) = parse(line.as_bytes()).unwrap()
+        else {
+            panic!("no event");
+        };
+        assert_eq!((seq, token, session_key.as_str()), (Seq(7), FencingToken(3), "k"));
+        assert_eq!(event.body, EventBody::Unknown);
+        assert!(event.body.agent_session().local);
+        // A known kind with fields of another shape is no unknown kind.
+        assert!(parse(line.replace("issue_moved", "issue_closed").as_bytes()).is_err());
+        let how = line
+            .replace("issue_moved", "issue_closed")
+            .replace(r#"{"id":7},"to":[{}]"#, r#"{"id":"a"},"how":"lost""#);
+        let Some(StreamLine::Event { event, .. }) = parse(how.as_bytes()).unwrap() else {
+            panic!("no event")
+        };
+        assert!(matches!(event.body, EventBody::IssueClosed { how: Closing::Unknown, .. }));
     }
 
     #[test]

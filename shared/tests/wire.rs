@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use shared::ack::{Ack, AckAnswer, AckState};
 use shared::api::{Me, NewRepository, NewWorkerKey, Overview, Page, Repository, SessionChanged, Worker};
-use shared::event::{AgentSession, Comment, Event, EventBody, Issue};
+use shared::event::{Actor, AgentSession, Change, Closing, Comment, Event, EventBody, Issue, IssueField};
 use shared::hub::delivery::EventState;
 use shared::id::{
     AgentSessionId, DeliveryId, EventId, FencingToken, IssueId, KeyId, LinearWorkspaceId, OrgId,
@@ -115,6 +115,17 @@ fn bodies() -> Vec<EventBody> {
             agent_session: AgentSession { issue: None, local: true, ..agent_session() },
             executor: "claude".into(),
         },
+        EventBody::IssueEdited {
+            agent_session: agent_session(),
+            changed: vec![
+                Change { field: IssueField::Title, old: Some("Before".into()), new: Some("After".into()) },
+                Change { field: IssueField::Description, old: None, new: None },
+            ],
+            actor: Some(Actor { id: Some("u".into()), name: None }),
+        },
+        EventBody::IssueClosed { agent_session: agent_session(), how: Closing::Canceled, actor: None },
+        EventBody::Unassigned { agent_session: agent_session(), actor: None },
+        EventBody::Unknown,
     ]
 }
 

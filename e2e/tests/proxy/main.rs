@@ -10,6 +10,7 @@ mod differential;
 mod duplicates;
 mod first_thought;
 mod idle;
+mod issue_events;
 mod lapse;
 mod leases;
 mod open;
@@ -96,6 +97,10 @@ fn main() -> ExitCode {
             panel_commands::a_check_with_no_worker_on_line_says_so,
             panel_commands::a_change_of_the_configuration_is_a_line_on_every_stream_and_in_the_next_hello,
             panel_commands::a_revoked_key_ends_its_streams_and_frees_its_sessions_at_once,
+            issue_events::an_edit_reaches_the_worker_that_is_at_work_and_is_kept_for_nobody_else,
+            issue_events::the_end_of_an_issue_overtakes_what_waits_and_stops_the_worker,
+            issue_events::work_that_waits_for_a_worker_is_closed_with_its_issue_and_linear_hears_why,
+            issue_events::a_worker_of_the_protocol_before_goes_on_and_gets_no_kind_that_it_cannot_read,
             choice::what_every_worker_rejects_is_offered_once_more_with_the_wish_to_ask,
             choice::a_lone_worker_that_rejects_is_asked_to_ask,
             choice::an_event_of_a_team_or_a_tagged_repository_goes_to_the_worker_that_serves_it,

@@ -13,7 +13,7 @@ pub async fn a_stream_says_hello_first_and_then_shows_that_it_lives(system: Arc<
     let worker = RawWorker::register(&system).await?;
     let mut stream = worker.stream().await?;
     let hello = stream.hello.clone();
-    assert_eq!((&hello["workerId"], &hello["protocol"]), (&json!(worker.id), &json!(1)), "{hello}");
+    assert_eq!((&hello["workerId"], &hello["protocol"]), (&json!(worker.id), &json!(2)), "{hello}");
     assert_eq!((&hello["leases"], &hello["accepted"]), (&json!([]), &json!([])), "{hello}");
     assert_eq!(
         (&hello["intervals"]["heartbeatLineMs"], &hello["intervals"]["offerMs"]),
@@ -114,7 +114,7 @@ pub async fn a_worker_that_never_registered_is_told_to(system: Arc<System>) -> R
 
 pub async fn another_protocol_is_refused_with_the_version_to_install(system: Arc<System>) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
-    for protocol in [0, 2, 99] {
+    for protocol in [0, 3, 99] {
         let mut other = registration();
         other["protocol"] = json!(protocol);
         let answer = worker.post("/v1/workers", &other).await?;

@@ -1,6 +1,6 @@
 //! What people read in Linear, and what the panel records of a session. Pure text and records.
 
-use shared::event::{AgentSession, EventBody};
+use shared::event::{AgentSession, Closing, EventBody};
 use shared::id::{FencingToken, SessionKey};
 use shared::money::MicroUsd;
 use shared::session::{AgentType, ExecutorType, NewSession, SessionState, SessionUpdate};
@@ -23,9 +23,38 @@ pub fn first_thought(body: &EventBody) -> String {
             "Got it. I am looking at what was written in the control panel.".to_owned()
         }
         EventBody::SessionPrompted { .. } => "Got it. I am looking at what you wrote.".to_owned(),
-        EventBody::SessionStopped { .. } => "Stopping.".to_owned(),
-        EventBody::RunRequested { .. } | EventBody::CheckRequested { .. } => String::new(),
+        EventBody::SessionStopped { .. } | EventBody::IssueClosed { .. } | EventBody::Unassigned { .. } => {
+            "Stopping.".to_owned()
+        }
+        EventBody::IssueEdited { .. } => "The issue was changed. I take that into account.".to_owned(),
+        EventBody::RunRequested { .. } | EventBody::CheckRequested { .. } | EventBody::Unknown => {
+            String::new()
+        }
     }
+}
+
+/// Why work ends that nobody stopped in words.
+pub fn why_it_ends(body: &EventBody) -> Option<String> {
+    let by = body.actor().and_then(|actor| actor.name.as_deref()).map(by_name).unwrap_or_default();
+    match body {
+        EventBody::IssueClosed { how, .. } => {
+            let how = match how {
+                Closing::Done => "moved to a completed state",
+                Closing::Canceled => "canceled",
+                Closing::Deleted => "deleted",
+                Closing::Unknown => "closed",
+            };
+            Some(format!("The issue was {how}{by}, so I stopped."))
+        }
+        EventBody::Unassigned { .. } => Some(format!("The issue was taken away from me{by}, so I stopped.")),
+        _ => None,
+    }
+}
+
+fn by_name(name: &str) -> String {
+    let plain: String =
+        name.chars().filter(|c| !c.is_control() && !"@[]()<>`*_".contains(*c)).take(60).collect();
+    if plain.trim().is_empty() { String::new() } else { format!(" by {}", plain.trim()) }
 }
 
 /// The panel's record of a session that begins.
@@ -78,8 +107,8 @@ pub struct Place<'a> {
     pub cost: Option<MicroUsd>,
 }
 
-/// The final words of a turn: the agent's own, then where to find the work.
-pub fn last_words(outcome: &RunOutcome, place: &Place<'_>) -> String {
+/// The final words of a turn: the agent's own, or why it was ended; then where to find the work.
+pub fn last_words(outcome: &RunOutcome, place: &Place<'_>, ended_by: Option<&str>) -> String {
     let mut foot = vec![format!("Branch `{}`", place.branch)];
     foot.push(place.commit.map_or_else(
         || "no commit".to_owned(),
@@ -95,7 +124,9 @@ pub fn last_words(outcome: &RunOutcome, place: &Place<'_>) -> String {
             .clone()
             .filter(|text| !text.trim().is_empty())
             .unwrap_or_else(|| "Done.".to_owned()),
-        RunEnd::Stopped => "Stopped. What was done so far is kept on the branch.".to_owned(),
+        RunEnd::Stopped => {
+            format!("{} What was done so far is kept on the branch.", ended_by.unwrap_or("Stopped."))
+        }
         RunEnd::Failed => {
             let reason = outcome
                 .error

@@ -1,6 +1,6 @@
 //! What the agent is told. All of it is text from outside: it goes over stdin as data, never through a shell.
 
-use shared::event::EventBody;
+use shared::event::{Actor, Change, EventBody, IssueField};
 
 /// The prompt of an event.
 pub fn of(body: &EventBody) -> String {
@@ -30,8 +30,29 @@ pub fn of(body: &EventBody) -> String {
         }
         EventBody::SessionPrompted { text, .. } => text.clone(),
         EventBody::RunRequested { prompt, .. } => prompt.clone(),
-        EventBody::SessionStopped { .. } | EventBody::CheckRequested { .. } => String::new(),
+        EventBody::IssueEdited { changed, actor, .. } => edit(changed, actor.as_ref()),
+        EventBody::SessionStopped { .. }
+        | EventBody::CheckRequested { .. }
+        | EventBody::IssueClosed { .. }
+        | EventBody::Unassigned { .. }
+        | EventBody::Unknown => String::new(),
     }
+}
+
+/// What a running agent is told when the issue changes under it.
+fn edit(changed: &[Change], actor: Option<&Actor>) -> String {
+    let who = actor.and_then(|actor| actor.name.as_deref()).unwrap_or("Somebody");
+    let mut parts = vec![format!("{who} changed the issue while you work on it. Take it into account.")];
+    for Change { field, old, new } in changed {
+        let name = match field {
+            IssueField::Title => "title",
+            IssueField::Description => "description",
+            IssueField::Unknown => continue,
+        };
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "(nothing)".to_owned());
+        parts.push(format!("The {name} was:\n{}\n\nThe {name} is now:\n{}", text(old), text(new)));
+    }
+    parts.join("\n\n")
 }
 
 /// The prompt that begins a turn. A conversation that is new hears of the issue too, since a message may be the

@@ -20,7 +20,7 @@ use super::guest::{self, Guest};
 use super::place::{self, Place};
 use super::takeover::History;
 use super::turn::{LiveTurn, Plan};
-use super::{Means, Told, check, closing};
+use super::{Means, Told, answer, check, closing};
 use crate::config::RepositoryConfig;
 use crate::executor::RunOutcome;
 use crate::journal::JournalError;
@@ -137,6 +137,13 @@ impl Task {
                 self.say_stopped(&taken, &session).await?;
                 self.finish(vec![taken.seq], &session, taken.token).await
             }
+            body if body.is_of_issue() => {
+                // An edit wakes nothing. An end finds no run here; only a question that waits is answered by it.
+                if body.is_stop() && remembered.asked.is_some() {
+                    self.say_stopped(&taken, &session).await?;
+                }
+                self.finish(vec![taken.seq], &session, taken.token).await
+            }
             _ => self.work(taken, session, remembered, inbox).await,
         }
     }
@@ -247,6 +254,7 @@ impl Task {
             turn::Next::Conclude | turn::Next::ConcludeStopped | turn::Next::ConcludeAsking => {
                 let members = self.means.journal.events_of_turn(state.members.clone()).await?;
                 self.welcome_again(&members, &turn, session).await?;
+                turn.because(members.iter().find_map(|member| answer::why_it_ends(&member.event.body)));
                 let outcome = outcome.unwrap_or_else(RunOutcome::stopped);
                 self.conclude(&mut turn, outcome, session).await?;
                 Ok(TakenUp::Over(state.members))
@@ -377,8 +385,8 @@ impl Task {
 }
 
 fn is_stop_of(taken: &Taken, session: &AgentSession) -> bool {
-    matches!(taken.event.body, EventBody::SessionStopped { .. })
-        && taken.event.body.agent_session().id == session.id
+    let body = &taken.event.body;
+    body.is_stop() && (body.is_of_issue() || body.agent_session().id == session.id)
 }
 
 /// Waits until `cyrus` is to end.

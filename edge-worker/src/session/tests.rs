@@ -1,5 +1,7 @@
 //! What a session does, from its first event to the last word, with a stand-in agent.
 
+mod issue;
+
 use serde_json::json;
 use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, Event, EventBody};

@@ -44,6 +44,8 @@ pub struct LiveTurn {
     teller: Teller,
     worktree: Worktree,
     title: String,
+    /// Why it was told to end, where that was not a person's stop.
+    ended_by: Option<String>,
 }
 
 /// What a turn begins with, beside its event.
@@ -152,7 +154,7 @@ impl LiveTurn {
             held: None,
         };
         let session = session.id.clone();
-        Ok((Self { state, session, run, teller, worktree, title: title_of(body) }, started))
+        Ok((Self { state, session, run, teller, worktree, title: title_of(body), ended_by: None }, started))
     }
 
     /// Takes a run up that was live when `cyrus` was killed: ends what is left of it, tells what it wrote that nobody
@@ -169,7 +171,10 @@ impl LiveTurn {
         let speaker = Speaker { session: session.id.clone(), first: state.first, token: taken.token };
         let (teller, outcome) = left(means, speaker, &state, run, outbox).await?;
         let title = title_of(&taken.event.body);
-        Ok((Self { state, session: session.id.clone(), run, teller, worktree, title }, outcome))
+        Ok((
+            Self { state, session: session.id.clone(), run, teller, worktree, title, ended_by: None },
+            outcome,
+        ))
     }
 
     /// Where the turn stands.
@@ -195,6 +200,11 @@ impl LiveTurn {
         self.state = self.state.after(Fact::Breaks)?;
         means.journal.run_breaks(&self.session, self.state.clone(), self.run, None).await?;
         Ok(self.state)
+    }
+
+    /// Why it ends, for its last words; `None` leaves what is known.
+    pub fn because(&mut self, why: Option<String>) {
+        self.ended_by = why.or(self.ended_by.take());
     }
 
     /// The lease's token.
@@ -269,7 +279,7 @@ impl LiveTurn {
             ..answer::over(self.teller.speaker.token, status, self.teller.record.error_message.clone())
         };
         let place = answer::Place { branch: self.worktree.branch.as_str(), commit: commit.as_deref(), cost };
-        let body = answer::last_words(&outcome, &place);
+        let body = answer::last_words(&outcome, &place, self.ended_by.as_deref());
         let content = match outcome.end {
             RunEnd::Completed | RunEnd::Stopped => ActivityContent::Response { body },
             RunEnd::Failed => ActivityContent::Error { body },

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::ack::AckState;
+use shared::event::EventBody;
 use shared::id::{FencingToken, Seq, SessionKey};
 use shared::stream::{HeldLease, Intervals, StreamLine};
 use tokio::task::JoinSet;
@@ -221,6 +222,11 @@ impl Desk {
     }
 
     async fn offer(&mut self, taken: Taken) -> Result<(), JournalError> {
+        if matches!(taken.event.body, EventBody::Unknown) {
+            debug!(seq = %taken.seq, "an event of a kind that only a newer hub knows: nothing is done for it");
+            self.acks.say(taken.seq, taken.token, AckState::Done, None);
+            return Ok(());
+        }
         let leases = &self.tools.leases;
         if self.no_new_sessions
             && leases.held(&taken.session_key).is_none()

@@ -1,11 +1,13 @@
 //! `POST /deliveries`: webhooks in. One delivery id, one event; and one meaning, one event (invariants D1 and D2).
 
-use shared::hub::arrived::{Arrived, Split};
+use serde::Deserialize;
+use shared::event::Event;
+use shared::hub::arrived::{Arrived, KnownIssue, Split};
 use shared::hub::call::Taken;
 use shared::hub::delivery::EventState;
 use shared::hub::fleet::Wants;
 use shared::hub::ledger::{Item, Sort};
-use shared::id::{FencingToken, Seq};
+use shared::id::{AgentSessionId, FencingToken, Seq};
 use shared::time::Timestamp;
 use worker::{Request, Response};
 use worker_shell::failure::{Answer, Failure};
@@ -35,14 +37,56 @@ impl Hub {
         if let Some(retry_after_s) = self.over_rate(now) {
             return Taken::RateLimited { retry_after_s };
         }
-        match self.store(arrived, event, now) {
-            Ok(Some(_)) => Taken::Stored,
-            Ok(None) => Taken::Duplicate,
-            Err(failure) => {
-                let _logged = failure.problem();
-                Taken::Failed
-            }
+        let taken = match arrived.of_issue {
+            None => self.store(arrived, event, now).map(taken),
+            Some(_) => self.store_of_issue(arrived, event, now),
+        };
+        taken.unwrap_or_else(|failure| {
+            let _logged = failure.problem();
+            Taken::Failed
+        })
+    }
+
+    /// Stores an event of an issue under the issue's newest agent session, if somebody here needs it.
+    fn store_of_issue(&self, mut arrived: Arrived, event: &str, now: Timestamp) -> Answer<Taken> {
+        if self.is_own_act(&arrived)? {
+            return Ok(Taken::Ignored);
         }
+        let Some(known) = self.known_issue(&arrived)? else { return Ok(Taken::Ignored) };
+        if !arrived.attach(known) {
+            return Ok(Taken::Ignored);
+        }
+        let mut event: Event = serde_json::from_str(event)?;
+        event.body.set_agent_session(arrived.agent_session_id.clone());
+        self.store(arrived, &serde_json::to_string(&event)?, now).map(taken)
+    }
+
+    /// Whether the agent itself did it.
+    fn is_own_act(&self, arrived: &Arrived) -> Answer<bool> {
+        let Some(actor) = arrived.of_issue.as_ref().and_then(|of_issue| of_issue.actor_id.as_deref()) else {
+            return Ok(false);
+        };
+        let own = self.sql().texts(
+            "SELECT '' AS row FROM connections WHERE provider = 'linear' AND workspace_id = ? AND app_user_id = ?",
+            vec![arrived.workspace_id.as_str().into(), actor.into()],
+        )?;
+        Ok(!own.is_empty())
+    }
+
+    /// The issue's newest agent session in Linear, if one is kept here.
+    fn known_issue(&self, arrived: &Arrived) -> Answer<Option<KnownIssue>> {
+        #[derive(Deserialize)]
+        struct Row(AgentSessionId, u8, Option<u32>);
+        let rows = self.sql().texts(
+            "SELECT json_array(agent_session,
+               EXISTS (SELECT 1 FROM events WHERE session_key = ?1 AND live = 1 AND state IN ('pending', 'offered', 'accepted')),
+               (SELECT w.protocol FROM sessions s JOIN workers w ON w.id = s.holder WHERE s.session_key = ?1)) AS row
+             FROM events WHERE session_key = ?1 AND sort IN (0, 2) AND agent_session <> '' ORDER BY seq DESC LIMIT 1",
+            vec![arrived.session_key.as_str().into()],
+        )?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let Row(agent_session, open, protocol) = serde_json::from_str(row)?;
+        Ok(Some(KnownIssue { agent_session, open: open != 0, protocol }))
     }
 
     /// In how many seconds the organization may send again, if it has sent too many in this minute.
@@ -80,6 +124,10 @@ impl Hub {
         })
         .inspect(|_| self.fresh.set(None))
     }
+}
+
+fn taken(stored: Option<Seq>) -> Taken {
+    if stored.is_some() { Taken::Stored } else { Taken::Duplicate }
 }
 
 fn item(seq: Seq, arrived: Arrived, due: Option<Timestamp>) -> Item {

@@ -117,9 +117,9 @@ impl Hub {
 
     fn load_fleet(&self) -> Answer<Fleet> {
         #[derive(Deserialize)]
-        struct Row(WorkerId, u32, u32, u32, u8, u8, u32, i64, i64, u32, String, String);
+        struct Row(WorkerId, u32, u32, u32, u32, u8, u8, u32, i64, i64, u32, String, String);
         let rows = self.sql().texts(
-            "SELECT json_array(w.id, w.slots, w.reported, w.weight, w.draining, coalesce(k.revoked_at IS NOT NULL, 1), w.strikes,
+            "SELECT json_array(w.id, w.slots, w.reported, w.weight, w.protocol, w.draining, coalesce(k.revoked_at IS NOT NULL, 1), w.strikes,
                w.last_seen_at, w.beat_at, coalesce(l.leases, 0), w.repositories, w.teams) AS row
              FROM workers w LEFT JOIN worker_keys k ON k.hash = w.key_hash
              LEFT JOIN (SELECT holder, count(*) AS leases FROM sessions WHERE holder IS NOT NULL GROUP BY holder) l ON l.holder = w.id
@@ -137,6 +137,7 @@ impl Hub {
                 slots,
                 reported,
                 weight,
+                protocol,
                 draining,
                 revoked,
                 strikes,
@@ -152,6 +153,7 @@ impl Hub {
                 leases,
                 reported: if leases == 0 { 0 } else { reported },
                 weight,
+                protocol,
                 connected: !self.streams_of(&id.to_string()).is_empty(),
                 draining: draining != 0,
                 revoked: revoked != 0,

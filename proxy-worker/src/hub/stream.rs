@@ -36,9 +36,10 @@ impl Hub {
         self.beat(worker, now, None)?;
         self.apply(now, |rules| {
             let greeting = rules.open_stream(worker)?;
+            let spoken = rules.fleet.get(worker).map_or(PROTOCOL, |known| known.protocol.min(PROTOCOL));
             let hello = StreamLine::Hello {
                 worker_id: worker,
-                protocol: PROTOCOL,
+                protocol: spoken,
                 server_time: now,
                 intervals,
                 config_etag,

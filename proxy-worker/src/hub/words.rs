@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use shared::activity_id::{Step, activity_id};
-use shared::event::Event;
+use shared::event::{Event, EventBody};
 use shared::hub::delivery::EventState;
 use shared::hub::lease::Standing;
 use shared::hub::ledger::Words;
@@ -117,7 +117,9 @@ impl Hub {
                 }
                 (Step::FirstThought, ActivityContent::Thought { body: self.first_thought(&item, now)? })
             }
-            Words::Stopped => (Step::Final, ActivityContent::Response { body: STOPPED.to_owned() }),
+            Words::Stopped => {
+                (Step::Final, ActivityContent::Response { body: stopped(&event.body).to_owned() })
+            }
             Words::Dead => (Step::DeadLetter, ActivityContent::Error { body: self.dead_letter(&item) }),
         };
         let token = self
@@ -171,7 +173,15 @@ const BUSY: &str =
     "I have this, and it is queued: every worker is busy right now. It starts as soon as one has room.";
 const AWAY: &str = "I have this, and it is queued: the worker that has this issue is away. It goes on there when it is back, or on another one after a while.";
 const UNSERVED: &str = "I have this, and it is queued: no worker that is on line serves its team or repository. It starts as soon as one does.";
-const STOPPED: &str = "Stopped before any work began.";
+
+/// The closing words where no worker had begun.
+fn stopped(by: &EventBody) -> &'static str {
+    match by {
+        EventBody::IssueClosed { .. } => "The issue was closed before any work began.",
+        EventBody::Unassigned { .. } => "The issue was taken away from me before any work began.",
+        _ => "Stopped before any work began.",
+    }
+}
 
 /// `false`: it is to be tried again.
 async fn deliver(post: Post, sql: Sql) -> bool {

@@ -61,7 +61,8 @@ impl Hub {
             "worker.registered",
             &[("worker", &worker_id.to_string()), ("version", &registration.version)],
         );
-        reply::json(&Registered { worker_id, protocol: PROTOCOL, intervals: self.settings.intervals() })
+        let protocol = registration.protocol.min(PROTOCOL);
+        reply::json(&Registered { worker_id, protocol, intervals: self.settings.intervals() })
     }
 
     /// `POST /workers/me/drain`: the worker is leaving. No new work; what it has goes on there.
@@ -221,11 +222,11 @@ fn hour(now: Timestamp) -> i64 {
 
 fn check(registration: &Registration) -> Answer<()> {
     let refuse = |code, detail: String| Err(Problem::new(code, detail).into());
-    if registration.protocol != PROTOCOL {
+    if registration.protocol != PROTOCOL && registration.protocol + 1 != PROTOCOL {
         return refuse(
             ProblemCode::ProtocolUnsupported,
             format!(
-                "this proxy ({version}) speaks protocol {PROTOCOL}, your cyrus speaks {}; install a cyrus of version {version}",
+                "this proxy ({version}) speaks protocol {PROTOCOL} and the one before, your cyrus speaks {}; install a cyrus of version {version}",
                 registration.protocol,
                 version = env!("CARGO_PKG_VERSION"),
             ),

@@ -39,6 +39,47 @@ pub struct Arrived {
     pub kind: String,
     /// The issue's identifier and title, cut short.
     pub title: Option<String>,
+    /// It came from the issue: the hub has yet to find the agent session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_issue: Option<OfIssue>,
+}
+
+/// What the hub needs to know of an event of an issue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OfIssue {
+    /// What runs on the issue is to end.
+    pub ends: bool,
+    /// Who did it: what the agent itself does to its issue is no news to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<String>,
+}
+
+/// What the hub knows of an issue that an event came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIssue {
+    /// Its newest agent session.
+    pub agent_session: AgentSessionId,
+    /// Work on it is waiting or under way.
+    pub open: bool,
+    /// The protocol of the worker that holds its lease.
+    pub protocol: Option<u32>,
+}
+
+impl Arrived {
+    /// Gives an event of an issue its agent session and its sort. `false`: nobody needs it, and it is not stored. An
+    /// edit is only for work that is open. An end that finds some is a stop; else the worker that was there hears of it,
+    /// and Linear nothing. A worker that could not read it is left alone.
+    pub fn attach(&mut self, known: KnownIssue) -> bool {
+        let Some(of_issue) = self.of_issue.take() else { return true };
+        let unreadable = known.protocol.is_some_and(|protocol| protocol < self.wants.protocol);
+        if unreadable || !(known.open || of_issue.ends) {
+            return false;
+        }
+        self.agent_session_id = known.agent_session;
+        self.sort = if of_issue.ends && known.open { Sort::Stop } else { Sort::Local };
+        true
+    }
 }
 
 impl Arrived {
@@ -48,6 +89,7 @@ impl Arrived {
         let sort = match (&event.body, session.local) {
             (EventBody::SessionStopped { .. }, false) => Sort::Stop,
             (EventBody::SessionStopped { .. }, true) => Sort::LocalStop,
+            (body, _) if body.is_of_issue() => Sort::Local,
             (EventBody::CheckRequested { .. }, _) | (_, true) => Sort::Local,
             (_, false) => Sort::Work,
         };
@@ -71,6 +113,10 @@ impl Arrived {
             wants: Wants::of(event),
             kind: event.body.kind().to_owned(),
             title: title.map(|title| title.chars().take(MAX_TITLE).collect()),
+            of_issue: event.body.is_of_issue().then(|| OfIssue {
+                ends: event.body.is_stop(),
+                actor_id: event.body.actor().and_then(|actor| actor.id.clone()),
+            }),
         }
     }
 
@@ -114,6 +160,34 @@ mod tests {
     use crate::event::AgentSession;
     use crate::id::new_uuid;
     use crate::time::Timestamp;
+
+    #[test]
+    fn an_event_of_an_issue_is_for_work_that_is_open_and_for_workers_that_can_read_it() {
+        let arrived = |ends| Arrived {
+            id: EventId::from_uuid(new_uuid(Timestamp::from_millis(1), [1; 10])),
+            delivery_id: DeliveryId::from("d"),
+            meaning: "m".into(),
+            session_key: SessionKey::from("iss"),
+            agent_session_id: AgentSessionId::from(""),
+            workspace_id: LinearWorkspaceId::from("w"),
+            sort: Sort::Local,
+            wants: Wants { protocol: 2, ..Wants::default() },
+            kind: "k".into(),
+            title: None,
+            of_issue: Some(OfIssue { ends, actor_id: None }),
+        };
+        let sort = |ends, open, protocol| {
+            let mut arrived = arrived(ends);
+            let known = KnownIssue { agent_session: AgentSessionId::from("as"), open, protocol };
+            arrived.attach(known).then_some((arrived.agent_session_id.0, arrived.sort))
+        };
+        let told = |sort| Some(("as".to_owned(), sort));
+        assert_eq!(sort(false, true, Some(2)), told(Sort::Local));
+        assert_eq!(sort(false, false, None), None, "an edit wakes nobody");
+        assert_eq!(sort(true, true, None), told(Sort::Stop));
+        assert_eq!(sort(true, false, None), told(Sort::Local), "nothing ran: Linear hears nothing");
+        assert_eq!((sort(true, true, Some(1)), sort(false, true, Some(1))), (None, None));
+    }
 
     #[test]
     fn an_event_comes_out_as_it_went_in_even_with_line_breaks_in_its_texts() {

@@ -47,6 +47,7 @@ mod tests {
             connected: true,
             draining: false,
             revoked: false,
+            protocol: crate::stream::PROTOCOL,
             strikes: 0,
             last_seen_at: Timestamp::from_millis(0),
             beat_at: Timestamp::from_millis(0),

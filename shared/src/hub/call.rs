@@ -16,6 +16,8 @@ pub enum Taken {
     Stored,
     /// It was in the tables before, by its delivery id or by its meaning.
     Duplicate,
+    /// It is of an issue that no session of ours is at work on; not stored.
+    Ignored,
     /// The organization sends too many.
     RateLimited {
         /// When to come back, in s.

@@ -26,6 +26,8 @@ pub struct Worker {
     pub reported: u32,
     /// Its share against others; 0 counts as 1.
     pub weight: u32,
+    /// The protocol that it speaks.
+    pub protocol: u32,
     /// It has an open stream.
     pub connected: bool,
     /// It is leaving: no new work, open work goes on.
@@ -140,6 +142,13 @@ pub struct Wants {
     /// The repository of a `[repo=…]` tag, or of a run that names one; lower case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// The protocol that it must speak; to one that does not, the event is not offered, and it is done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub protocol: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Wants {
@@ -162,6 +171,7 @@ impl Wants {
             team_id: issue.and_then(|issue| issue.team_id.clone()),
             team_key: issue.and_then(|issue| issue.team_key.clone()),
             repository: named.or(tagged).map(|name| name.to_lowercase()),
+            protocol: event.body.protocol(),
         }
     }
 }
@@ -190,6 +200,7 @@ mod tests {
             leases: 0,
             reported: 0,
             weight: 1,
+            protocol: crate::stream::PROTOCOL,
             connected: true,
             draining: false,
             revoked: false,
@@ -216,6 +227,7 @@ mod tests {
             team_id: None,
             team_key: team.map(str::to_owned),
             repository: repository.map(str::to_owned),
+            protocol: 0,
         };
         assert!(worker(&[], &[]).serves(&wants(Some("ENG"), Some("app"))));
         assert!(worker(&["github.com/acme/app"], &["eng"]).serves(&wants(Some("ENG"), Some("app"))));

@@ -151,6 +151,13 @@ impl<L: Ledger> Rules<'_, L> {
     }
 
     fn offer(&mut self, mut item: Item, worker: WorkerId, token: FencingToken) -> Result<(), L::Error> {
+        if self.worker(worker).is_some_and(|worker| worker.protocol < item.wants.protocol) {
+            // It could not read it, and what comes behind must not wait for that.
+            item.reason = Some("its worker is too old to know this kind".to_owned());
+            let key = item.key.clone();
+            self.advance(&mut item, Happening::Finish)?;
+            return self.settle(&key);
+        }
         item.worker = Some(worker);
         item.token = token;
         item.hold = None;

@@ -1,18 +1,24 @@
 //! Linear's webhook bodies: from bytes whose signature holds to what the hub stores.
 //!
-//! Contract: Linear's `AgentSessionEvent` webhook. Unknown types, actions and fields are expected; fields
-//! that we need and miss are a `wrong_shape`. The bytes are parsed once.
+//! Contract: Linear's `AgentSessionEvent`, `Issue` and `AppUserNotification` webhooks. Unknown types, actions and
+//! fields are expected; fields that we need and miss are a `wrong_shape`. The bytes are parsed once. What becomes of an
+//! issue is in [`issue`].
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::part::{ActivityPart, CommentPart, IssuePart, List, SessionPart, Text};
+use super::part::{
+    ActivityPart, ActorPart, CommentPart, IssuePart, List, NotificationPart, SessionPart, Text,
+    UpdatedFromPart,
+};
 use super::{MAX_DEPTH, depth, stamp};
 use crate::event::{AgentSession, Comment, EventBody, Issue};
 use crate::id::{AgentSessionId, IssueId, LinearWorkspaceId};
 use crate::problem::{Problem, ProblemCode};
 use crate::surrogate;
 use crate::time::Timestamp;
+
+mod issue;
 
 /// What a well-signed, fresh body means.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +55,14 @@ struct Envelope {
     prompt_context: Text,
     #[serde(default)]
     guidance: List<CommentPart>,
+    #[serde(default)]
+    data: IssuePart,
+    #[serde(default)]
+    updated_from: UpdatedFromPart,
+    #[serde(default)]
+    actor: ActorPart,
+    #[serde(default)]
+    notification: NotificationPart,
 }
 
 /// Reads a body: depth, JSON, stamp, then its type.
@@ -106,8 +120,22 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
             });
             Ok(Received::Ours { workspace, meaning, body })
         }
-        _ => Ok(Received::NotOurs { kind: format!("{kind}/{action}").chars().take(64).collect() }),
+        ("Issue", "update" | "remove") => {
+            match issue::changed(action == "remove", envelope.data, envelope.updated_from, envelope.actor)? {
+                Some((meaning, body)) => Ok(Received::Ours { workspace, meaning, body: Box::new(body) }),
+                None => Ok(not_ours(kind, action)),
+            }
+        }
+        ("AppUserNotification", "issueUnassignedFromYou") => {
+            let (meaning, body) = issue::unassigned(envelope.notification)?;
+            Ok(Received::Ours { workspace, meaning, body: Box::new(body) })
+        }
+        _ => Ok(not_ours(kind, action)),
     }
+}
+
+fn not_ours(kind: &str, action: &str) -> Received {
+    Received::NotOurs { kind: format!("{kind}/{action}").chars().take(64).collect() }
 }
 
 fn wrong_shape(detail: &str) -> Problem {
@@ -133,16 +161,20 @@ fn agent_session(session: SessionPart) -> Result<AgentSession, Problem> {
     Ok(AgentSession {
         id: AgentSessionId(required(session.id, "agentSession.id")?),
         url: session.url.0,
-        issue: if session.issue.is_object { Some(issue(session.issue)?) } else { None },
+        issue: if session.issue.is_object {
+            Some(issue_of(session.issue, "agentSession.issue.id")?)
+        } else {
+            None
+        },
         comment,
         creator_name: session.creator.name.0,
         local: false,
     })
 }
 
-fn issue(issue: IssuePart) -> Result<Issue, Problem> {
+fn issue_of(issue: IssuePart, path: &str) -> Result<Issue, Problem> {
     Ok(Issue {
-        id: IssueId(required(issue.id, "agentSession.issue.id")?),
+        id: IssueId(required(issue.id, path)?),
         identifier: issue.identifier.0,
         title: issue.title.0.unwrap_or_default(),
         description: issue.description.0,

@@ -18,6 +18,20 @@ impl Text {
     }
 }
 
+/// Whether a field is there at all, `null` included, and the text that it holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Was(pub Option<Text>);
+
+impl<'de> Deserialize<'de> for Was {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(|text| Self(Some(text)))
+    }
+}
+
+/// `true`; anything else is not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
 /// A list of parts; anything else is an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
@@ -85,6 +99,37 @@ impl<'de> Deserialize<'de> for Text {
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Text, A::Error> {
                 skip_object(object).map(|()| Text::default())
+            }
+        }
+        deserializer.deserialize_any(Reads)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads;
+        impl<'de> Visitor<'de> for Reads {
+            type Value = Flag;
+            nothing!(visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_bool<E: Error>(self, set: bool) -> Result<Flag, E> {
+                Ok(Flag(set))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Flag, E> {
+                Ok(Flag(false))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Flag, A::Error> {
+                skip_list(list).map(|()| Flag(false))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Flag, A::Error> {
+                skip_object(object).map(|()| Flag(false))
             }
         }
         deserializer.deserialize_any(Reads)
@@ -176,7 +221,7 @@ object!(
     }
 );
 object!(
-    /// `agentSession.issue`.
+    /// `agentSession.issue`, `notification.issue`, or `data` of an issue.
     IssuePart {
         id: Text = "id",
         identifier: Text = "identifier",
@@ -185,7 +230,31 @@ object!(
         url: Text = "url",
         team_id: Text = "teamId",
         team: TeamPart = "team",
+        updated_at: Text = "updatedAt",
+        state: StatePart = "state",
+        trashed: Flag = "trashed",
     }
+);
+object!(
+    /// `data.state`.
+    StatePart { kind: Text = "type" }
+);
+object!(
+    /// `updatedFrom`: what was changed, as it was before.
+    UpdatedFromPart {
+        title: Was = "title",
+        description: Was = "description",
+        state_id: Was = "stateId",
+        trashed: Was = "trashed",
+    }
+);
+object!(
+    /// `actor`.
+    ActorPart { id: Text = "id", name: Text = "name" }
+);
+object!(
+    /// `notification`.
+    NotificationPart { id: Text = "id", issue: IssuePart = "issue", actor: ActorPart = "actor" }
 );
 object!(
     /// `agentSession.issue.team`.

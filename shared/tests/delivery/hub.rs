@@ -285,6 +285,7 @@ fn worker(n: u8, now: Timestamp) -> Worker {
         connected: false,
         draining: false,
         revoked: false,
+        protocol: shared::stream::PROTOCOL,
         strikes: 0,
         last_seen_at: now,
         beat_at: now,

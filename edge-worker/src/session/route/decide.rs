@@ -30,7 +30,11 @@ pub enum Decision {
 pub async fn decide(means: &Means, event: &Event) -> Decision {
     let settings = means.config.now();
     match &event.body {
-        EventBody::SessionStopped { .. } => return Decision::Served(None),
+        EventBody::SessionStopped { .. }
+        | EventBody::IssueEdited { .. }
+        | EventBody::IssueClosed { .. }
+        | EventBody::Unassigned { .. }
+        | EventBody::Unknown => return Decision::Served(None),
         EventBody::CheckRequested { executor, .. } if executor == means.executor.name() => {
             return Decision::Served(None);
         }

@@ -3,10 +3,11 @@
 //! An event that the running turn cannot take in keeps its place for the next turn, and what comes after it stays
 //! behind it. Nothing is fed to the agent that another worker may have answered.
 
-use shared::event::{AgentSession, EventBody};
+use shared::event::AgentSession;
 use shared::id::Seq;
 use tokio::sync::mpsc;
 
+use super::super::answer;
 use super::super::guest::{self, Guest};
 use super::super::teller::TOLD_AT_ONCE;
 use super::super::turn::LiveTurn;
@@ -98,8 +99,9 @@ impl Task {
             // It was taken in before `cyrus` was killed, and the agent was told all of that again.
             return Ok(());
         }
-        if matches!(next.event.body, EventBody::SessionStopped { .. }) {
+        if next.event.body.is_stop() {
             // The hub has cancelled what waits of this session.
+            turn.because(answer::why_it_ends(&next.event.body));
             let mut with = self.overtaken(&next);
             with.push(next.seq);
             return turn.stop(&self.means, control, with).await;

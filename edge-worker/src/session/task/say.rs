@@ -47,7 +47,10 @@ impl Task {
         self.settle(taken, session, SessionState::Stopped).await?;
         let effect = Effect::Activity {
             id: activity_id(&session.id, taken.seq, Step::Final),
-            content: ActivityContent::Response { body: "Stopped. Nothing was running.".to_owned() },
+            content: ActivityContent::Response {
+                body: answer::why_it_ends(&taken.event.body)
+                    .unwrap_or_else(|| "Stopped. Nothing was running.".to_owned()),
+            },
             ephemeral: false,
         };
         self.outbox(session, taken.token).add(effect).await
