@@ -8,7 +8,9 @@ use std::time::Duration;
 pub mod branch;
 pub mod command;
 pub mod dirs;
+pub mod push;
 pub mod repository;
+pub mod wip;
 pub mod worktree;
 
 pub use branch::{BranchError, BranchName};
@@ -118,3 +120,6 @@ pub enum GitError {
     #[error(transparent)]
     Branch(#[from] BranchError),
 }
+
+#[cfg(test)]
+mod tests;

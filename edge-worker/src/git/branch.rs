@@ -38,6 +38,19 @@ impl BranchName {
         Self(format!("cyrus/{}", slug(identifier).to_lowercase()))
     }
 
+    /// The branch that work is put aside on: `<branch>-recovered-<worker>-<run>`, with the last eight letters of either
+    /// id. A long branch is cut so that the whole is still a name.
+    pub fn recovered(&self, worker: &str, run: &str) -> Self {
+        let end = format!("-recovered-{}-{}", last_eight(worker), last_eight(run));
+        let mut begin = self.0.as_str();
+        while begin.len() + end.len() > LONGEST {
+            let mut letters = begin.chars();
+            letters.next_back();
+            begin = letters.as_str();
+        }
+        Self(format!("{begin}{end}"))
+    }
+
     /// The name, as in `cyrus/eng-12`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,6 +107,15 @@ pub fn slug(text: &str) -> String {
         ("", _) => format!("issue-{:08x}", mark(text)),
         (word, true) => word.to_owned(),
         (word, false) => format!("{word}-{:08x}", mark(text)),
+    }
+}
+
+/// The end of an id: the beginning of ours is a time, and the same for all of one minute.
+fn last_eight(id: &str) -> String {
+    let kept: Vec<char> = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    match kept.get(kept.len().saturating_sub(8)..) {
+        Some(end) if !end.is_empty() => end.iter().collect(),
+        _ => format!("{:08x}", mark(id)),
     }
 }
 

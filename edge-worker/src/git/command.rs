@@ -59,6 +59,7 @@ pub struct Git {
     env: Vec<(&'static str, OsString)>,
     stdin: Option<Vec<u8>>,
     limit: Duration,
+    own_ssh: bool,
 }
 
 /// What git answered.
@@ -81,6 +82,7 @@ impl Git {
             env: Vec::new(),
             stdin: None,
             limit: LOCAL,
+            own_ssh: false,
         }
     }
 
@@ -122,6 +124,13 @@ impl Git {
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Leaves the choice of the ssh command to the repository's settings.
+    #[must_use]
+    pub fn own_ssh(mut self) -> Self {
+        self.own_ssh = true;
         self
     }
 
@@ -187,6 +196,10 @@ impl Git {
         command
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
+            // Empty, it keeps git from the settings' and ssh's own windows that ask.
+            .env("GIT_ASKPASS", "")
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env("GCM_INTERACTIVE", "never")
             .env("LC_ALL", "C")
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
@@ -197,7 +210,7 @@ impl Git {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        if std::env::var_os("GIT_SSH_COMMAND").is_none() {
+        if !self.own_ssh && std::env::var_os("GIT_SSH_COMMAND").is_none() {
             command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
         }
         command

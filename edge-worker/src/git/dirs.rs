@@ -3,6 +3,7 @@
 //! Neighbours: `worktree` runs every git command with these folders; the records lie beside the worktrees, not in them.
 //! It must never follow what an agent wrote, nor throw anything away: what is in the way is moved into the records.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use super::command::Git;
 
 /// The folder of the records, in the folder that holds the worktrees. No worktree's name begins with a dot.
 const RECORDS: &str = ".records";
+/// The end of the name of the list of a worktree's commits of work in progress.
+const WIPS: &str = "wips";
 /// The longest of git's small files that is kept, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
@@ -88,6 +91,16 @@ impl Dirs {
         Self { tree: tree.to_owned(), own: record.own, common: record.common }
     }
 
+    /// Removes the locks of a git that was killed. Only to be called while nothing runs in the worktree.
+    pub(super) fn unlock(&self, branch: &str) {
+        let locks = [self.own.join("index.lock"), self.own.join("HEAD.lock")];
+        for lock in locks.into_iter().chain([self.common.join(format!("refs/heads/{branch}.lock"))]) {
+            if std::fs::remove_file(&lock).is_ok() {
+                warn!("removed {}, which a killed git left", lock.display());
+            }
+        }
+    }
+
     /// Writes git's small files again as they were. True when something had been changed.
     pub fn repair(&self) -> Result<bool, GitError> {
         match read(&self.tree) {
@@ -119,6 +132,27 @@ pub(super) fn repair_all(folder: &Path) {
 pub(super) fn forget(tree: &Path) {
     // One that stays is passed over, since its folder is gone.
     let _ = std::fs::remove_file(place(tree));
+    let _ = std::fs::remove_file(beside(tree, WIPS));
+}
+
+/// A file of ours about a worktree, where no agent can write.
+pub(super) fn beside(tree: &Path, end: &str) -> PathBuf {
+    place(tree).with_file_name(format!("{}-{end}", file_name(tree)))
+}
+
+/// Remembers a commit of work in progress that this worktree was in.
+pub(super) fn note(tree: &Path, commit: &str) -> std::io::Result<()> {
+    if noted(tree).contains(commit) {
+        return Ok(());
+    }
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(beside(tree, WIPS))?;
+    file.write_all(format!("{commit}\n").as_bytes())
+}
+
+/// The commits of work in progress that this worktree was in.
+pub(super) fn noted(tree: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(beside(tree, WIPS)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 /// Finds git's folder for a worktree among those of the repository: an agent cannot make another one there, nor is its
@@ -146,7 +180,7 @@ fn discover(common: &Path, tree: &Path) -> Result<Record, GitError> {
 }
 
 fn repair(tree: &Path, record: &Record) -> Result<bool, GitError> {
-    let aside = |name: &str| place(tree).with_file_name(format!("{}-{name}", file_name(tree)));
+    let aside = |name: &str| beside(tree, name);
     let mut changed = false;
     for (path, text, aside) in [
         (tree.join(".git"), Some(&record.dot_git), aside("git")),
@@ -186,7 +220,8 @@ fn small(path: &Path) -> Option<String> {
     (meta.is_file() && meta.len() <= LONGEST).then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
-fn file_name(tree: &Path) -> String {
+/// The folder's name, which no other worktree of the repository has.
+pub(super) fn file_name(tree: &Path) -> String {
     tree.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

@@ -57,6 +57,16 @@ impl Repository {
         Git::new(&self.path, args)
     }
 
+    /// A git command that talks to a remote: it looks at no worktree and asks nobody for a password.
+    pub(super) async fn network<A: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Git, GitError> {
+        let own = self.git(["config", "--get", "core.sshCommand"]).answer().await?;
+        let git = self.git(args).env("GIT_DIR", &self.common).limit(NETWORK);
+        Ok(if own.status.success() { git.own_ssh() } else { git })
+    }
+
     /// The remote's name: `origin`, or the only one; `None` without a remote.
     pub async fn remote(&self) -> Result<Option<String>, GitError> {
         let names = self.git(["remote"]).line().await?;
@@ -110,7 +120,7 @@ impl Repository {
             remote,
             &refspec,
         ];
-        match self.git(args).limit(NETWORK).output().await {
+        match self.network(args).await?.output().await {
             Ok(_) => Ok(true),
             Err(GitError::Failed { stderr, .. }) if stderr.contains("couldn't find remote ref") => Ok(false),
             Err(error) => Err(error),

@@ -95,8 +95,10 @@ impl Worktree {
         is_dirty(&self.dirs).await
     }
 
-    /// To be called after each run: mends what an agent changed of git's own files. True when something was changed.
+    /// To be called after each run, when nothing of it is left: mends what an agent changed of git's own files and removes
+    /// the locks of a git that was killed. True when something had been changed.
     pub fn repair(&self) -> Result<bool, GitError> {
+        self.dirs.unlock(self.branch.as_str());
         self.dirs.repair()
     }
 
@@ -197,10 +199,11 @@ pub(super) async fn stage(dirs: &Dirs, index: Option<&Path>) -> Result<(), GitEr
     Ok(())
 }
 
-/// A name as git can keep it: no line breaks, no brackets, never empty.
+/// A name as git can keep it: no line breaks, no brackets, never of such signs alone that git takes away.
 fn plain(text: &str) -> String {
     let kept: String = text.chars().filter(|c| !c.is_control() && !['<', '>'].contains(c)).collect();
-    match kept.trim() {
+    let taken_away = |c: char| c.is_whitespace() || ['.', ',', ':', ';', '"', '\\', '\''].contains(&c);
+    match kept.trim_matches(taken_away) {
         "" => "cyrus".to_owned(),
         kept => kept.to_owned(),
     }
@@ -272,7 +275,9 @@ async fn place(
             });
         }
         holder.repair(repository).await?;
-        return Ok((dirs_of(&holder.path)?, false));
+        let dirs = dirs_of(&holder.path)?;
+        dirs.unlock(request.branch.as_str());
+        return Ok((dirs, false));
     }
     for try_number in 1..=FOLDER_TRIES {
         let path = if try_number == 1 {
@@ -356,6 +361,7 @@ async fn switch(
 ) -> Result<(), GitError> {
     found.repair(repository).await?;
     let dirs = Dirs::of(repository.common(), &found.path)?;
+    dirs.unlock(branch.as_str());
     if is_dirty(&dirs).await? {
         return Err(GitError::OtherBranch {
             path: found.path.clone(),
@@ -372,4 +378,4 @@ async fn switch(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

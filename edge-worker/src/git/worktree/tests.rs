@@ -4,19 +4,37 @@ use super::*;
 
 mod hostile;
 
-struct Scene {
-    dir: tempfile::TempDir,
+pub(in crate::git) struct Scene {
+    pub(in crate::git) dir: tempfile::TempDir,
 }
 
 impl Scene {
     /// A repository `repo` with one commit on `main`.
-    fn new() -> Self {
+    pub(in crate::git) fn new() -> Self {
         let scene = Self { dir: tempfile::tempdir().unwrap() };
         scene.init("repo");
         scene
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The same with a bare remote `remote` that keeps a log of every reference, and a second clone `other`.
+    pub(in crate::git) fn with_remote() -> Self {
+        let scene = Self::new();
+        git(scene.dir.path(), &["clone", "--quiet", "--bare", "repo", "remote"]);
+        git(&scene.path("remote"), &["config", "core.logAllRefUpdates", "always"]);
+        git(&scene.path("repo"), &["remote", "add", "origin", "../remote"]);
+        git(&scene.path("repo"), &["fetch", "--quiet"]);
+        git(scene.dir.path(), &["clone", "--quiet", "remote", "other"]);
+        scene
+    }
+
+    /// The commits that a reference of the remote went through, the newest first.
+    pub(in crate::git) fn log_of(&self, reference: &str) -> Vec<String> {
+        let log = self.path("remote/logs").join(reference);
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        text.lines().rev().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect()
+    }
+
+    pub(in crate::git) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -27,22 +45,31 @@ impl Scene {
         commit(&path, "README.md", "first");
     }
 
-    async fn ensure(&self, issue: &str, branch: &str) -> Result<Worktree, GitError> {
+    pub(in crate::git) async fn ensure(&self, issue: &str, branch: &str) -> Result<Worktree, GitError> {
         self.ensure_from(issue, branch, None).await
     }
 
     async fn ensure_from(&self, issue: &str, branch: &str, base: Option<&str>) -> Result<Worktree, GitError> {
-        let repository = Repository::open(&self.path("repo")).await?;
+        self.ensure_in("repo", issue, branch, base).await
+    }
+
+    /// A worktree of another clone, in a folder of its own.
+    pub(in crate::git) async fn ensure_in(
+        &self,
+        clone: &str,
+        issue: &str,
+        branch: &str,
+        base: Option<&str>,
+    ) -> Result<Worktree, GitError> {
+        let repository = Repository::open(&self.path(clone)).await?;
         let branch = BranchName::parse(branch)?;
-        Worktree::ensure(
-            &repository,
-            &WorktreeRequest { folder: &self.path("trees"), issue, branch: &branch, base },
-        )
-        .await
+        let folder = if clone == "repo" { self.path("trees") } else { self.path(&format!("trees-{clone}")) };
+        Worktree::ensure(&repository, &WorktreeRequest { folder: &folder, issue, branch: &branch, base })
+            .await
     }
 }
 
-fn git(path: &Path, args: &[&str]) -> String {
+pub(in crate::git) fn git(path: &Path, args: &[&str]) -> String {
     let output = std::process::Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
         .args(args)
@@ -53,14 +80,14 @@ fn git(path: &Path, args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-fn commit(path: &Path, file: &str, text: &str) -> String {
+pub(in crate::git) fn commit(path: &Path, file: &str, text: &str) -> String {
     std::fs::write(path.join(file), text).unwrap();
     git(path, &["add", "--all"]);
     git(path, &["commit", "--quiet", "-m", text]);
     git(path, &["rev-parse", "HEAD"])
 }
 
-fn author() -> Author {
+pub(in crate::git) fn author() -> Author {
     Author { name: "Cyrus".into(), email: "cyrus@example.com".into() }
 }
 
