@@ -1,84 +1,111 @@
-//! The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 3 not signed in, 4 parked or waiting for a person.
+//! The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 3 not signed in, 4 waiting for a person.
+//!
+//! One file a command; each says what it has to say through [`say`]. A command is in the tree only when it works.
 
-use std::io::IsTerminal;
+mod completions;
+pub mod failure;
+mod run;
+pub mod say;
+mod start;
+
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, ConfigError};
-use crate::worker::{self, Ended};
+use failure::{Exit, Failure};
+use say::Say;
 
-/// Turns an issue given to the agent in Linear into a tested pull request.
+/// Runs coding agents on your machine: for issues in Linear, or for what you type.
 #[derive(Parser)]
-#[command(name = "cyrus", version, after_help = "Example: cyrus start --config ~/.cyrus/config.json")]
+#[command(
+    name = "cyrus",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Examples:\n  cyrus run \"add a README\"\n  cyrus start\n\nExit codes: 0 done, 1 failed, 2 wrong use, 3 not signed in, 4 waiting for a person."
+)]
 struct Arguments {
+    #[command(flatten)]
+    common: Common,
     #[command(subcommand)]
     command: Command,
 }
 
+#[derive(Args)]
+struct Common {
+    /// The configuration file, if not ~/.cyrus/config.json.
+    #[arg(long, global = true, env = "CYRUS_CONFIG_PATH", hide_env_values = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// JSON on stdout: one object, or one a line for lists.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
 #[derive(Subcommand)]
 enum Command {
-    /// Takes events and works on them until it is stopped.
-    ///
-    /// Ctrl-C (SIGINT) once: no new work is taken, open sessions are finished, then it ends. Ctrl-C again, or
-    /// SIGTERM: it stops at once, and open work goes on at the next start.
-    #[command(
-        after_help = "Examples:\n  cyrus start\n  CONTROL_PANEL_API_KEY=cyw_… cyrus start --config ./config.json"
-    )]
-    Start {
-        /// The configuration file.
-        #[arg(long, env = "CYRUS_CONFIG_PATH", value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// Logs as JSON, one object a line.
-        #[arg(long)]
-        json: bool,
-    },
+    Start(start::Start),
+    Run(run::Run),
+    Completions(completions::Completions),
+}
+
+/// What every command gets.
+pub struct Context {
+    /// The file that was named.
+    pub config: Option<PathBuf>,
+    /// How to speak.
+    pub say: Say,
 }
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let Command::Start { config, json } = Arguments::parse().command;
-    start_logging(json);
-    match start(config) {
-        Ok(Ended::Stopped) => ExitCode::SUCCESS,
-        Ok(Ended::NotSignedIn(reason)) => fail(3, &reason),
-        Ok(Ended::Replaced) => {
-            fail(1, "another cyrus with this state folder took over the stream; stop one of the two")
-        }
-        Ok(Ended::OtherProtocol(mend)) => fail(1, &mend),
-        Err(error) => fail(code_of(&error), &format!("{error:#}")),
-    }
+    let Arguments { common, command } = Arguments::parse();
+    let context = Context { config: common.config, say: Say::new(common.json) };
+    let done = match command {
+        Command::Start(start) => return start.run(context, common.json),
+        Command::Run(run) => run.run(&context),
+        Command::Completions(completions) => completions.run(&context),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        context.say.failure(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
 }
 
-fn start(path: Option<PathBuf>) -> anyhow::Result<Ended> {
-    let config = Config::load(path)?;
+/// The whole tree, as its help shows it.
+pub fn tree() -> clap::Command {
+    Arguments::command()
+}
+
+/// Runs a command's work, with a log of what is out of order on stderr.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    start_logging("warn", false);
+    let runtime = runtime()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    done
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     // Which provider is a choice of this program, made once, before the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(async { worker::run(worker::station(config).await?).await })?;
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    Ok(ended)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the system gives no threads: {error}")))
 }
 
-fn code_of(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<ConfigError>() {
-        Some(ConfigError::NoKey) => 3,
-        Some(_) => 2,
-        None => 1,
-    }
-}
-
-fn fail(code: u8, reason: &str) -> ExitCode {
-    tracing::error!("{reason}");
-    ExitCode::from(code)
-}
-
-fn start_logging(json: bool) {
-    let filter = EnvFilter::try_from_env("CYRUS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn start_logging(usual: &str, json: bool) {
+    use std::io::IsTerminal;
+    let filter = EnvFilter::try_from_env("CYRUS_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let colours = std::io::stderr().is_terminal();
     let lines = lines.with_target(false).with_ansi(colours && !json);
     if json { lines.json().init() } else { lines.init() }
 }
+
+const _: () = assert!(Exit::Waiting as u8 == 4);

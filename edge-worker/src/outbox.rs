@@ -18,7 +18,7 @@ use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
 use shared::log_line::LogLine;
 use shared::money::MicroUsd;
 use shared::turn::Turn;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::journal::effect::{Effect, Lane};
@@ -35,6 +35,8 @@ pub struct Outside {
     pub linear: Option<LinearClient>,
     /// The panel, where there is one.
     pub panel: Option<PanelClient>,
+    /// Who sits in front of a run of this machine alone: it is shown what Linear and the panel would be told.
+    pub screen: Option<mpsc::UnboundedSender<Effect>>,
 }
 
 /// Under which lease a session's effects happen.
@@ -56,6 +58,8 @@ pub struct Outbox {
     idle: Vec<watch::Receiver<bool>>,
     lost: watch::Receiver<bool>,
     has_panel: bool,
+    /// Somebody is told of the session's state: the panel, or a screen.
+    has_records: bool,
     /// Linear knows of the session.
     in_linear: bool,
     _pumps: JoinSet<()>,
@@ -64,13 +68,15 @@ pub struct Outbox {
 impl Outbox {
     /// Begins to pump what the journal holds for a session. Of a local one nothing goes to Linear.
     pub fn open(journal: Journal, outside: Outside, session: &AgentSession, holding: Holding) -> Self {
-        let (in_linear, session) = (!session.local, session.id.clone());
+        let has_screen = outside.screen.is_some();
+        let (in_linear, session) = (!session.local || has_screen, session.id.clone());
         let wake = Arc::new(Notify::new());
         let (lost_sender, lost) = watch::channel(false);
         let lost_sender = Arc::new(lost_sender);
         let mut pumps = JoinSet::new();
         let mut idle = Vec::new();
         let has_panel = outside.panel.is_some();
+        let has_records = has_panel || has_screen;
         let shared = pump::Pump {
             journal: journal.clone(),
             outside,
@@ -89,11 +95,11 @@ impl Outbox {
             idle.push(receiver);
             pumps.spawn(lines::run(shared, sender));
         }
-        Self { journal, session, wake, idle, lost, has_panel, in_linear, _pumps: pumps }
+        Self { journal, session, wake, idle, lost, has_panel, has_records, in_linear, _pumps: pumps }
     }
 
     fn wants(&self, effect: &Effect) -> bool {
-        wanted(effect, self.has_panel, self.in_linear)
+        wanted(effect, self.has_records, self.in_linear)
     }
 
     /// Writes an effect down; it happens soon.
@@ -124,11 +130,11 @@ impl Outbox {
     where
         C: FnOnce(u64) -> (Vec<Effect>, Option<Held>) + Send + 'static,
     {
-        let (has_panel, in_linear) = (self.has_panel, self.in_linear);
+        let (has_records, in_linear) = (self.has_records, self.in_linear);
         let Told { run, places, lines, compose } = told;
         let compose = move |first| {
             let (mut effects, held) = compose(first);
-            effects.retain(|effect| wanted(effect, has_panel, in_linear));
+            effects.retain(|effect| wanted(effect, has_records, in_linear));
             (effects, held)
         };
         let held = self.journal.tell(&self.session, Told { run, places, lines, compose }).await?;
@@ -192,9 +198,9 @@ impl Outbox {
 }
 
 /// Whether an effect has anywhere to go.
-fn wanted(effect: &Effect, has_panel: bool, in_linear: bool) -> bool {
+fn wanted(effect: &Effect, has_records: bool, in_linear: bool) -> bool {
     match effect.lane() {
         Lane::Linear => in_linear,
-        Lane::Panel => has_panel,
+        Lane::Panel => has_records,
     }
 }

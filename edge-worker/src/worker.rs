@@ -3,7 +3,8 @@
 //! An event is accepted only after its row is in the journal. Everything here can be killed at any instant: the
 //! next start goes on from the journal. Parts: [`leases`] (when effects may happen), [`heartbeat`], [`acks`],
 //! [`desk`] (lines and their events), [`crew`] (one task a session key), [`workshop`] (what those do),
-//! [`sessions`] (what they do in `cyrus start`), [`leaving`], [`registration`], [`linear_budget`].
+//! [`sessions`] (what they do in `cyrus start`), [`standalone`] (a run without any
+//! of this), [`leaving`], [`registration`], [`linear_budget`].
 
 mod acks;
 pub mod boot_clock;
@@ -11,11 +12,12 @@ mod crew;
 mod desk;
 mod heartbeat;
 pub mod leases;
-mod leaving;
+pub mod leaving;
 pub mod linear_budget;
 mod news;
 mod registration;
 mod sessions;
+pub mod standalone;
 #[cfg(test)]
 mod tests;
 pub mod workshop;

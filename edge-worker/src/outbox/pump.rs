@@ -107,6 +107,11 @@ impl Pump {
     }
 
     async fn happen(&self, effect: &Effect) -> Tried {
+        if let Some(screen) = &self.outside.screen {
+            // Whoever watched may have gone; the work goes on.
+            let _ = screen.send(effect.clone());
+            return Tried::Happened;
+        }
         match effect {
             Effect::Activity { id, content, ephemeral } => {
                 let mut activity = NewActivity::new(*id, self.session.clone(), content.clone());

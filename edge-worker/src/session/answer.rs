@@ -7,6 +7,9 @@ use shared::session::{AgentType, ExecutorType, NewSession, SessionState, Session
 
 use crate::executor::{RunEnd, RunOutcome};
 
+/// Between the agent's words and where to find the work.
+const FOOT: &str = "\n\n---\n";
+
 /// The sign of life.
 pub fn first_thought(body: &EventBody) -> String {
     match body {
@@ -135,7 +138,12 @@ pub fn last_words(outcome: &RunOutcome, place: &Place<'_>, ended_by: Option<&str
             format!("The run failed: {reason}\n\nWhat was done so far is kept. Write here to try again.")
         }
     };
-    format!("{words}\n\n---\n{}", foot.join(" · "))
+    format!("{words}{FOOT}{}", foot.join(" · "))
+}
+
+/// Last words without what [`last_words`] put under them.
+pub fn without_foot(words: &str) -> &str {
+    words.rsplit_once(FOOT).map_or(words, |(words, _)| words)
 }
 
 /// The state that an outcome leaves.

@@ -147,6 +147,7 @@ impl Stage {
         let outside = Outside {
             linear: Some(LinearClient::new(http.clone(), proxy, linear_use.clone())),
             panel: Some(PanelClient::new(http, base, key)),
+            screen: None,
         };
         let path = format!("{}/tests/fixtures/claude/programs/stand-in.sh", env!("CARGO_MANIFEST_DIR"));
         let claude = Claude::new(ClaudeConfig { binary: Some(path.into()), ..ClaudeConfig::default() });

@@ -94,6 +94,17 @@ impl Leases {
         }
     }
 
+    /// The lease of a session that only this process knows, under token 0: nobody else can ever have it.
+    pub fn of_own(key: &SessionKey) -> Self {
+        let leases = Self::default();
+        let now = leases.now();
+        leases.write(|book| {
+            let lease = Lease { until: Some(Duration::MAX), ..Lease::new(FencingToken(0), now) };
+            book.by_key.insert(key.clone(), lease);
+        });
+        leases
+    }
+
     /// Now, by the clock that confirmations are counted on: to be taken before a question is sent.
     pub fn now(&self) -> Duration {
         self.clock.now()

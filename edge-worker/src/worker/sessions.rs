@@ -74,7 +74,8 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let clock = Arc::new(BootClock);
     let leases = Leases::new(Arc::clone(&clock) as Arc<_>);
     let linear_use = LinearUse::default();
-    let outside = Outside { linear: Some(LinearClient::new(http, proxy.clone(), linear_use.clone())), panel };
+    let linear = Some(LinearClient::new(http, proxy.clone(), linear_use.clone()));
+    let outside = Outside { linear, panel, screen: None };
     let transport = config.transport;
     let workshop = Sessions {
         config: Changes::begin(config).1,
