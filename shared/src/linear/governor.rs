@@ -31,6 +31,8 @@ const STEPS_A_WINDOW: f64 = 0.4;
 const FREE_FROM: f64 = 0.6;
 /// Until Linear has answered once, requests that may be on their way.
 const UNKNOWN_IN_FLIGHT: u32 = 2;
+/// Steps and milestones that may be on their way: other workers learn of them only from Linear's next answer.
+const IN_FLIGHT: u32 = 8;
 /// After "over the limit" what cannot wait for the reset tries again after this part of a window, then after twice
 /// as long.
 const FIRST_TRY: u64 = 18;
@@ -123,7 +125,12 @@ impl Governor {
         if let Some(wait) = self.barred(weight, now) {
             return Go::Wait(wait);
         }
-        if !self.answered && self.in_flight >= UNKNOWN_IN_FLIGHT {
+        let most = match (self.answered, weight.is_urgent()) {
+            (false, _) => UNKNOWN_IN_FLIGHT,
+            (true, false) => IN_FLIGHT,
+            (true, true) => u32::MAX,
+        };
+        if self.in_flight >= most {
             return Go::Wait(self.window_ms);
         }
         let paced = weight == Weight::Step;
