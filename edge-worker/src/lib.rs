@@ -15,5 +15,6 @@ pub mod linear;
 pub mod outbox;
 pub mod panel;
 pub mod proxy;
+pub mod redact;
 pub mod session;
 pub mod worker;

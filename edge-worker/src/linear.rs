@@ -8,15 +8,29 @@ use shared::linear::activity::NewActivity;
 use shared::linear::answer::{self, LinearError, RateLimit, Retry};
 use shared::linear::operations::{self, AgentActivityCreate};
 use shared::linear::request;
+use shared::linear::weight::Weight;
 use shared::worker::AccessToken;
 use tokio::sync::Mutex;
 
 use crate::http::{HttpError, unreachable};
 use crate::proxy::client::ProxyClient;
-use crate::worker::linear_budget::LinearUse;
+use crate::worker::linear_budget::{LinearUse, Permit};
 
 /// Activities that one request reads.
 const ACTIVITIES_A_PAGE: i64 = 100;
+/// How long nothing is sent after "over the limit" without a word about the reset, ms.
+const UNTOLD_RESET_MS: u64 = 60_000;
+/// Complexity points of a change; a query's connections make it dearer.
+pub const POINTS_OF_A_CHANGE: u32 = 15;
+
+/// About what an operation costs in complexity points, by Linear's price rule; the answer tells it exactly.
+fn points_of<Q: GraphQLQuery>() -> u32 {
+    let document = request::document(std::any::type_name::<Q>().rsplit("::").next().unwrap_or_default());
+    if document.starts_with("mutation") { POINTS_OF_A_CHANGE } else { POINTS_OF_A_QUERY }
+}
+
+/// Complexity points of our dearest query.
+const POINTS_OF_A_QUERY: u32 = 700;
 
 /// Why a call to Linear did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +61,7 @@ impl CallError {
     }
 }
 
-/// Speaks to Linear. Clones share the token. Each request is counted and waits for its turn in the hourly budget.
+/// Speaks to Linear. Clones share the token. Each request is counted and waits for its turn in what may be spent.
 #[derive(Clone)]
 pub struct LinearClient {
     http: reqwest::Client,
@@ -62,19 +76,35 @@ impl LinearClient {
         Self { http, proxy, spending, token: Arc::default() }
     }
 
-    /// Runs one of our operations; a token that has run out is fetched anew, once.
+    /// What is spent on requests.
+    pub fn spending(&self) -> &LinearUse {
+        &self.spending
+    }
+
+    /// Runs one of our operations, which work waits for; a token that has run out is fetched anew, once.
     pub async fn call<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Q::ResponseData, CallError> {
+        let permit = self.spending.turn(Weight::First, points_of::<Q>()).await;
+        self.call_with::<Q>(permit, variables).await
+    }
+
+    /// Runs one of our operations by a permit that was given for it.
+    pub async fn call_with<Q: GraphQLQuery>(
+        &self,
+        permit: Permit,
+        variables: Q::Variables,
+    ) -> Result<Q::ResponseData, CallError> {
         let body = request::body::<Q>(variables)?;
-        match self.send::<Q>(&body).await {
+        match self.send::<Q>(permit, &body).await {
             Err(CallError::Linear(error)) if matches!(error.retry(0), Retry::Reauthenticate) => {
                 *self.token.lock().await = None;
-                self.send::<Q>(&body).await
+                let again = self.spending.turn(Weight::First, points_of::<Q>()).await;
+                self.send::<Q>(again, &body).await
             }
             outcome => outcome,
         }
     }
 
-    async fn send<Q: GraphQLQuery>(&self, body: &str) -> Result<Q::ResponseData, CallError> {
+    async fn send<Q: GraphQLQuery>(&self, permit: Permit, body: &str) -> Result<Q::ResponseData, CallError> {
         let token = self.token().await?;
         let url = token.api_url.as_deref().unwrap_or(request::ENDPOINT);
         let request = self
@@ -83,13 +113,22 @@ impl LinearClient {
             .header("content-type", "application/json")
             .header("authorization", &token.authorization)
             .body(body.to_owned());
-        self.spending.spend().await;
         let response = request.send().await.map_err(|error| CallError::Transport(unreachable(error)))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let limit = RateLimit::from_headers(|name| headers.get(name)?.to_str().ok().map(str::to_owned));
         let bytes = response.bytes().await.map_err(|error| CallError::Transport(unreachable(error)))?;
-        Ok(answer::read::<Q>(status, &limit, &bytes)?)
+        let outcome = answer::read::<Q>(status, &limit, &bytes);
+        let now = crate::worker::now().as_millis();
+        let over = match &outcome {
+            Err(error @ LinearError::RateLimited { .. }) => Some(match error.retry(now) {
+                Retry::AfterMs(ms) => ms,
+                _ => UNTOLD_RESET_MS,
+            }),
+            _ => None,
+        };
+        permit.answered(&limit, over, now);
+        Ok(outcome?)
     }
 
     async fn token(&self) -> Result<AccessToken, CallError> {
@@ -102,9 +141,9 @@ impl LinearClient {
         Ok(token)
     }
 
-    /// Posts an activity. "Exists already" is success.
-    pub async fn post(&self, activity: &NewActivity) -> Result<(), CallError> {
-        match self.call::<AgentActivityCreate>(activity.variables()?).await {
+    /// Posts an activity by a permit that was given for it. "Exists already" is success.
+    pub async fn post(&self, permit: Permit, activity: &NewActivity) -> Result<(), CallError> {
+        match self.call_with::<AgentActivityCreate>(permit, activity.variables()?).await {
             Ok(_) => Ok(()),
             Err(CallError::Linear(error)) if matches!(error.retry(0), Retry::Done) => Ok(()),
             Err(error) => Err(error),

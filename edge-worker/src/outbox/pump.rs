@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::id::{AgentSessionId, SessionId};
 use shared::linear::activity::{ActivityContent, AgentSignal, NewActivity};
 use shared::linear::answer::Retry;
+use shared::linear::weight::Weight;
 use shared::problem::ProblemCode;
 use shared::session::SessionUpdate;
 use tokio::sync::{Notify, watch};
@@ -16,6 +17,7 @@ use super::{Holding, Outside};
 use crate::http::HttpError;
 use crate::journal::Journal;
 use crate::journal::effect::{Effect, Lane};
+use crate::linear::POINTS_OF_A_CHANGE;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -97,7 +99,14 @@ impl Pump {
 
     async fn post(&self, activity: &NewActivity) -> Tried {
         let Some(linear) = &self.outside.linear else { return Tried::Happened };
-        let Err(error) = linear.post(activity).await else { return Tried::Happened };
+        let weight = match &activity.content {
+            ActivityContent::Response { .. } | ActivityContent::Error { .. } => Weight::Final,
+            ActivityContent::Elicitation { .. } => Weight::Question,
+            ActivityContent::Thought { .. } => Weight::Milestone,
+            ActivityContent::Action { .. } => Weight::Step,
+        };
+        let permit = linear.spending().turn(weight, POINTS_OF_A_CHANGE).await;
+        let Err(error) = linear.post(permit, activity).await else { return Tried::Happened };
         match error.retry(crate::worker::now().as_millis()) {
             Retry::Done => Tried::Happened,
             Retry::Never => Tried::Refused(error.to_string()),

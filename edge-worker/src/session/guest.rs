@@ -5,6 +5,7 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::AgentSession;
 use shared::id::{FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
+use shared::route::assignment::Assignment;
 use shared::session::SessionUpdate;
 
 use super::{Means, answer};
@@ -57,9 +58,13 @@ impl Guest {
 
 /// The sign of life for an event.
 pub fn first_thought(taken: &Taken) -> Effect {
+    let mut body = answer::first_thought(&taken.event.body);
+    if let Some(words) = taken.repository.as_deref().and_then(|kept| Assignment::read(kept).words()) {
+        body = format!("{body}\n\n{words}");
+    }
     Effect::Activity {
         id: activity_id(&taken.event.body.agent_session().id, taken.seq, Step::FirstThought),
-        content: ActivityContent::Thought { body: answer::first_thought(&taken.event.body) },
+        content: ActivityContent::Thought { body },
         ephemeral: false,
     }
 }
@@ -73,7 +78,8 @@ pub fn open_record(means: &Means, taken: &Taken) -> Effect {
         let found = settings.repository_for(taken.event.workspace_id.as_str())?;
         (!taken.ask).then(|| found.name.clone())
     };
-    let repository = taken.repository.clone().or_else(usual);
+    let kept = taken.repository.as_deref().map(Assignment::read);
+    let repository = kept.and_then(|one| one.first().map(str::to_owned)).or_else(usual);
     Effect::OpenSession {
         session_key: taken.session_key.clone(),
         token,

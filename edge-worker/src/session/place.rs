@@ -2,9 +2,11 @@
 
 use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, EventBody};
+use shared::route::assignment::Assignment;
+use shared::route::choice::chosen;
 use shared::session::{SessionState, SessionUpdate};
 
-use super::route::{self, candidates, chosen};
+use super::route;
 use super::{Means, prompt};
 use crate::config::RepositoryConfig;
 use crate::journal::effect::Effect;
@@ -49,7 +51,7 @@ pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Plac
         };
         let remotes = route::all_remotes(repositories).await;
         let found =
-            chosen(&candidates(repositories, &remotes), text).and_then(|place| repositories.get(place));
+            chosen(&route::rules(repositories, &remotes), text).and_then(|place| repositories.get(place));
         return match found {
             Some(repository) => {
                 Place::Here { repository: repository.clone(), wanted: remembered.asked.clone() }
@@ -57,7 +59,14 @@ pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Plac
             None => ask(body, repositories),
         };
     }
-    match known(&remembered.repository).or_else(|| known(&taken.repository)) {
+    let assigned = || {
+        let assignment = Assignment::read(taken.repository.as_deref()?);
+        let first = assignment.repositories.into_iter().next()?;
+        let config = known(&Some(first.name))?;
+        // Git looks at the branch's name before it is used.
+        Some(RepositoryConfig { base_branch: first.base.or(config.base_branch.clone()), ..config })
+    };
+    match known(&remembered.repository).or_else(assigned) {
         Some(repository) => here(repository),
         None => {
             settings.repository_for(taken.event.workspace_id.as_str()).cloned().map_or(Place::Nowhere, here)

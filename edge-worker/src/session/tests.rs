@@ -7,6 +7,7 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, Event, EventBody};
 use shared::id::{AgentSessionId, Seq, SessionId, SessionKey};
 use shared::linear::activity::{ActivityContent, NewActivity};
+use shared::linear::weight::Weight;
 use shared::turn::{Fact, Turn};
 use testkit::linear::{Fault, FaultKind, SeedIssue};
 
@@ -23,7 +24,9 @@ use crate::worker::{fresh_uuid, now};
 async fn elsewhere(stage: &Stage, seq: u64, step: Step, content: ActivityContent) {
     let id = session().id;
     let activity = NewActivity::new(activity_id(&id, Seq(seq), step), id, content);
-    stage.means.outside.linear.as_ref().unwrap().post(&activity).await.unwrap();
+    let linear = stage.means.outside.linear.as_ref().unwrap();
+    let permit = linear.spending().turn(Weight::Milestone, 15).await;
+    linear.post(permit, &activity).await.unwrap();
     // Linear's stamps have ms: the next thing said is of a later one.
     let stamp = now();
     while now() <= stamp {
@@ -198,11 +201,7 @@ async fn a_person_who_is_asked_chooses_the_repository_by_the_next_message() {
     stage.until_done(&[1]).await;
     assert_eq!(stage.texts("elicitation").len(), 1);
     assert_eq!(states(&stage), ["awaiting_input"]);
-    assert_eq!(
-        decide(&stage.means, &prompted(2, "hm").event).await,
-        Decision::Served(None),
-        "the answer is ours"
-    );
+    assert_eq!(served(&stage.means, &prompted(2, "hm").event).await, Ok(None), "the answer is ours");
     stage.go_on(&task, prompted(2, "the best one")).await;
     stage.until_done(&[2]).await;
     assert_eq!(stage.texts("elicitation").len(), 2, "words that name none are asked back");
@@ -213,14 +212,22 @@ async fn a_person_who_is_asked_chooses_the_repository_by_the_next_message() {
     assert!(prompt.contains("A sum column") && prompt.contains("Site, please."), "{prompt}");
     assert_eq!(states(&stage), ["completed"]);
     assert_eq!(
-        decide(&stage.means, &prompted(4, "[repo=app]").event).await,
-        Decision::Served(Some("site".into())),
+        served(&stage.means, &prompted(4, "[repo=app]").event).await,
+        Ok(Some("site".into())),
         "a session stays where it is"
     );
 }
 
 fn of(taken: Taken) -> Event {
     taken.event
+}
+
+/// The first repository that an event is routed to; `Err`: it is not served.
+async fn served(means: &super::Means, event: &Event) -> Result<Option<String>, ()> {
+    match decide(means, event).await {
+        Decision::Served(assignment) => Ok(assignment.and_then(|one| one.first().map(str::to_owned))),
+        Decision::NotServed => Err(()),
+    }
 }
 
 #[tokio::test]
@@ -235,36 +242,36 @@ async fn labels_that_the_webhook_lacks_are_fetched_and_a_linear_that_is_away_lea
         labels,
         ..SeedIssue::default()
     });
-    assert_eq!(decide(&stage.means, &of(created(1))).await, Decision::Served(Some("app".into())));
+    assert_eq!(served(&stage.means, &of(created(1))).await, Ok(Some("app".into())));
     stage.linear.set_fault(Fault {
         operation: Some("Issue".into()),
         kind: FaultKind::Http500,
         times: 9,
         delay_ms: 0,
     });
-    assert_eq!(decide(&stage.means, &of(created(1))).await, Decision::Served(Some("site".into())));
+    assert_eq!(served(&stage.means, &of(created(1))).await, Ok(Some("site".into())));
     stage.linear.clear_faults();
     let late = Fault { operation: Some("Issue".into()), kind: FaultKind::Slow, times: 1, delay_ms: 20_000 };
     stage.linear.set_fault(late);
-    assert_eq!(decide(&stage.means, &of(created(1))).await, Decision::Served(Some("site".into())));
+    assert_eq!(served(&stage.means, &of(created(1))).await, Ok(Some("site".into())));
     stage.configure("site", |config| config.team_keys = vec!["OPS".into()]);
     stage.configure("app", |config| config.routing_labels = vec!["frontend".into()]);
-    assert_eq!(decide(&stage.means, &of(created(1))).await, Decision::NotServed);
-    assert_eq!(decide(&stage.means, &of(stopped(2))).await, Decision::Served(None));
+    assert_eq!(served(&stage.means, &of(created(1))).await, Err(()));
+    assert_eq!(served(&stage.means, &of(stopped(2))).await, Ok(None));
 }
 
 #[tokio::test]
 async fn one_plain_repository_serves_all_without_asking_linear() {
     let stage = Stage::new("good").await;
-    assert_eq!(decide(&stage.means, &of(created(1))).await, Decision::Served(Some("app".into())));
+    assert_eq!(served(&stage.means, &of(created(1))).await, Ok(Some("app".into())));
     let id = SessionId::from_uuid(fresh_uuid());
     for (name, decision) in [
-        (None, Decision::Served(Some("app".into()))),
-        (Some("App"), Decision::Served(Some("app".into()))),
-        (Some("other"), Decision::NotServed),
-        (Some(""), Decision::NotServed),
+        (None, Ok(Some("app".into()))),
+        (Some("App"), Ok(Some("app".into()))),
+        (Some("other"), Err(())),
+        (Some(""), Err(())),
     ] {
-        assert_eq!(decide(&stage.means, &of(run_requested(1, id, name))).await, decision, "{name:?}");
+        assert_eq!(served(&stage.means, &of(run_requested(1, id, name))).await, decision, "{name:?}");
     }
     assert_eq!(stage.linear.requests().requests, 0);
 }

@@ -118,7 +118,9 @@ impl Workshop for Sessions {
         let means = self.means(tools);
         Box::pin(async move {
             match route::decide(&means, &offer.event).await {
-                Decision::Served(repository) => Verdict::Take { repository, ask: false },
+                Decision::Served(assignment) => {
+                    Verdict::Take { repository: assignment.map(|one| one.kept()), ask: false }
+                }
                 Decision::NotServed if offer.ask => Verdict::Take { repository: None, ask: true },
                 Decision::NotServed => Verdict::NotServed,
             }

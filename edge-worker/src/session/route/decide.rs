@@ -6,10 +6,13 @@
 use std::time::Duration;
 
 use shared::event::{Event, EventBody};
+use shared::route::assignment::Assignment;
+use shared::route::tag::{normalise, tags};
+use shared::route::{Facts, choice, needs_the_issue, route};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::{Candidate, Facts, needs_the_issue, normalise, route};
+use super::rules;
 use crate::config::RepositoryConfig;
 use crate::git::command::Git;
 use crate::session::Means;
@@ -21,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// It does, in this repository; `None`: the event needs no repository, or the session has yet to find it.
-    Served(Option<String>),
+    Served(Option<Assignment>),
     /// It does not: `reject` with `not_served`, or ask the person.
     NotServed,
 }
@@ -42,7 +45,7 @@ pub async fn decide(means: &Means, event: &Event) -> Decision {
         EventBody::CheckRequested { .. } => return Decision::NotServed,
         EventBody::RunRequested { repository, .. } => {
             return match by_name(&settings.repositories, repository.as_deref()).await {
-                Some(config) => Decision::Served(Some(config.name.clone())),
+                Some(config) => Decision::Served(Some(Assignment::plain(config.name.clone()))),
                 None => Decision::NotServed,
             };
         }
@@ -58,15 +61,18 @@ pub async fn decide(means: &Means, event: &Event) -> Decision {
     };
     let is_here = |name: &String| settings.repositories.iter().any(|config| config.name == *name);
     if let Some(own) = known.own.filter(is_here) {
-        return Decision::Served(Some(own));
+        return Decision::Served(Some(Assignment::plain(own)));
     }
     if known.asked {
         return Decision::Served(None);
     }
     let remotes = remotes(&settings.repositories, &event.body).await;
-    let candidates = candidates(&settings.repositories, &remotes);
+    let rules = rules(&settings.repositories, &remotes);
     let mut facts = of_webhook(event);
-    if needs_the_issue(&candidates, &facts)
+    // Another session of the issue works there; a person who names a repository may mean another one.
+    let tagged = facts.texts.iter().any(|text| !tags(text).is_empty());
+    let active: Vec<String> = known.of_key.filter(|_| !tagged).into_iter().collect();
+    if needs_the_issue(&rules, &facts, &active)
         && let Some(issue) = &session.issue
         && let Some(linear) = &means.outside.linear
     {
@@ -76,11 +82,8 @@ pub async fn decide(means: &Means, event: &Event) -> Decision {
             Err(_) => info!("Linear does not tell of {} in time; the webhook decides", issue.id),
         }
     }
-    let routed = route(&candidates, &facts).and_then(|place| candidates.get(place));
-    let tagged = facts.texts.iter().any(|text| !super::tag::names(text).is_empty());
-    let before = known.of_key.filter(|name| is_here(name) && !tagged);
-    match routed.map(|candidate| candidate.config.name.clone()).or(before) {
-        Some(name) => Decision::Served(Some(name)),
+    match Assignment::of(&route(&rules, &facts, &active), &rules) {
+        Some(assignment) => Decision::Served(Some(assignment)),
         None => Decision::NotServed,
     }
 }
@@ -97,21 +100,9 @@ pub async fn by_name<'a>(
         };
     };
     let remotes = all_remotes(repositories).await;
-    let candidates = candidates(repositories, &remotes);
-    let mine: Vec<(usize, &Candidate<'_>)> = candidates.iter().enumerate().collect();
-    super::named(&mine, name).and_then(|place| repositories.get(place))
-}
-
-/// Repositories with their remotes, in the order of the configuration.
-pub fn candidates<'a>(
-    repositories: &'a [RepositoryConfig],
-    remotes: &'a [Option<String>],
-) -> Vec<Candidate<'a>> {
-    repositories
-        .iter()
-        .enumerate()
-        .map(|(place, config)| Candidate { config, remote: remotes.get(place).and_then(Option::as_deref) })
-        .collect()
+    let rules = rules(repositories, &remotes);
+    let mine: Vec<_> = rules.iter().enumerate().filter(|(_, rule)| !rule.off).collect();
+    choice::named(&mine, name).and_then(|place| repositories.get(place))
 }
 
 /// The normalised remotes, in the order of the configuration.
@@ -126,7 +117,7 @@ pub async fn all_remotes(repositories: &[RepositoryConfig]) -> Vec<Option<String
 
 /// The remotes, where a tag may name one.
 async fn remotes(repositories: &[RepositoryConfig], body: &EventBody) -> Vec<Option<String>> {
-    if texts(body).iter().any(|text| !super::tag::names(text).is_empty()) {
+    if texts(body).iter().any(|text| !tags(text).is_empty()) {
         all_remotes(repositories).await
     } else {
         Vec::new()
@@ -146,14 +137,13 @@ fn texts(body: &EventBody) -> Vec<String> {
 
 fn of_webhook(event: &Event) -> Facts {
     let issue = event.body.agent_session().issue.as_ref();
-    let prefix = issue
-        .and_then(|issue| issue.identifier.as_deref()?.rsplit_once('-').map(|(team, _)| team.to_owned()));
-    let key = issue.and_then(|issue| issue.team_key.clone()).or(prefix);
+    let key = issue.and_then(|issue| issue.team_key.clone());
     let id = issue.and_then(|issue| issue.team_id.clone());
     Facts {
         workspace: event.workspace_id.as_str().to_owned(),
         texts: texts(&event.body),
         team: key.into_iter().chain(id).collect(),
+        identifier: issue.and_then(|issue| issue.identifier.clone()),
         ..Facts::default()
     }
 }
