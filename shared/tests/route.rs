@@ -1,10 +1,6 @@
 //! Who serves what, as one table: each row is an issue and the decision about it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test says by a panic what does not hold"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test says by a panic what does not hold")]
 
 use shared::route::assignment::Assignment;
 use shared::route::tag::{normalise, tags};
