@@ -7,20 +7,29 @@ use std::path::{Path, PathBuf};
 use futures_util::future::BoxFuture;
 
 pub mod claude;
+pub mod codex;
 pub mod event;
+mod fields;
 pub mod left;
 pub mod lines;
+pub mod mcp;
 pub mod outcome;
 pub mod process_tree;
+pub mod question;
+pub mod recording;
+pub mod replayed;
 pub mod run;
 pub mod spec;
 pub mod tail;
+pub mod trouble;
 
 pub use event::{InputState, Output, Place, Reading, RunEvent, RunEventKind, Tokens, TurnResult};
 pub use left::{LeftBehind, LeftFiles};
+pub use mcp::McpServers;
 pub use outcome::{Exit, RunEnd, RunError, RunErrorKind, RunOutcome, StopReason};
+pub use question::{Decision, Question, QuestionKind, QuestionOption, QuestionPart};
 pub use run::{Run, RunControl};
-pub use spec::{Conversation, Environment, Limits, RunSpec};
+pub use spec::{Ask, Conversation, Environment, Limits, Permissions, RunSpec};
 
 /// What an executor can do, so that callers ask instead of guessing by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +114,9 @@ pub enum ExecutorError {
     /// The run takes no more input: its turn is over or it is being stopped.
     #[error("the run takes no more input: start a new run that resumes its conversation")]
     InputClosed,
+    /// The question is not open: answered, withdrawn, or of another process.
+    #[error("the agent does not wait for an answer to this question: send the words as a message instead")]
+    NoQuestion,
     /// The agent does not read its input quickly enough.
     #[error("the agent is not reading its input: try again, or interrupt it first")]
     InputFull,

@@ -12,6 +12,7 @@ mod fuzz;
 mod parts;
 mod process;
 mod progress;
+mod replay;
 mod stamp;
 mod test;
 mod tools;
@@ -42,6 +43,7 @@ enum Command {
     Chaos(chaos::Command),
     Build(build::Args),
     Fuzz(fuzz::Args),
+    Replay(replay::Args),
     #[command(subcommand)]
     Connect(connect::Command),
 }
@@ -67,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Chaos(command) => chaos::run(&command),
         Command::Build(args) => build::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Connect(command) => connect::run(&command),
     }
 }

@@ -1,5 +1,5 @@
 //! Claude Code as an executor: the `claude` program, driven over its stream-json protocol.
-//! Neighbours: `command` builds argv and environment, `input` the lines in, `stream` reads the lines out,
+//! Neighbours: `command` builds argv and environment, `input` the lines in, `control` the replies, `stream` reads the lines out,
 //! `session` holds the rules, `process` runs it, `left` reads what a killed `cyrus` left, `replay` judges recorded output.
 //! It must never put a prompt or a key into argv, nor let the agent's program inherit an environment.
 
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Capabilities, Environment, Executor, ExecutorError, LeftBehind, LeftFiles, Run, RunSpec};
 
 pub mod command;
+mod control;
 pub mod input;
 mod left;
 mod process;
@@ -23,27 +24,19 @@ pub mod stream;
 
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Tools the agent may use without asking; all others are refused.
-pub const DEFAULT_TOOLS: &[&str] = &["Read", "Write", "Edit", "Bash", "Glob", "Grep", "TodoWrite"];
-
-/// How the `claude` program is found and what it may do.
+/// How the `claude` program is found, and its patience.
 #[derive(Debug, Clone)]
 pub struct ClaudeConfig {
     /// The program's path; `None` looks for `claude` on `PATH`.
     pub binary: Option<PathBuf>,
-    /// Allow rules, such as `Read` or `Bash(git *)`.
-    pub allowed_tools: Vec<String>,
     /// How often a failed model request is tried again.
     pub max_retries: u32,
 }
 
 impl Default for ClaudeConfig {
     fn default() -> Self {
-        Self {
-            binary: None,
-            allowed_tools: DEFAULT_TOOLS.iter().map(|tool| (*tool).to_owned()).collect(),
-            max_retries: 4,
-        }
+        // Ten outlive a minute of an overloaded service; what no retry can mend is cut at the first.
+        Self { binary: None, max_retries: 10 }
     }
 }
 

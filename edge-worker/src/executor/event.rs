@@ -9,6 +9,8 @@ use shared::log_line::{LogLevel, LogLine};
 use shared::time::Timestamp;
 use uuid::Uuid;
 
+use super::question::Question;
+
 /// The longest message or metadata text of a log line, in bytes; longer ones are cut and say so.
 pub const LOG_TEXT_LIMIT: usize = 8 * 1024;
 
@@ -119,6 +121,26 @@ pub enum RunEventKind {
         status: Option<u64>,
         /// The executor's text.
         message: String,
+    },
+    /// The agent waits for an answer; see [`RunControl::answer`](super::RunControl::answer). It comes again under
+    /// another id when the conversation is resumed.
+    Question(Question),
+    /// A question needs no answer any more.
+    Withdrawn {
+        /// The question's id.
+        id: String,
+    },
+    /// The account's usage limit is reached: no request is answered before it is reset.
+    LimitReached {
+        /// The service's word for the limit, such as `five_hour`.
+        kind: String,
+        /// When it is reset, if that was told.
+        resets_at: Option<Timestamp>,
+    },
+    /// What the conversation has cost so far, told in the middle of a turn.
+    Spent {
+        /// At list price, in millionths of a US dollar, with all earlier runs of the conversation.
+        total_micro_usd: u64,
     },
     /// What became of a message that was sent in.
     Input {
@@ -306,6 +328,34 @@ impl RunEventKind {
                 LogLevel::Error,
                 message.clone(),
                 json!({"kind": "api_error", "error": error, "status": status}),
+            ),
+            Self::Question(question) => (
+                LogLevel::Info,
+                question.text(),
+                json!({"kind": "question", "id": question.id, "tool": question.tool, "toolUseId": question.tool_use_id,
+                       "input": small(&question.input)}),
+            ),
+            Self::Withdrawn { id } => (
+                LogLevel::Info,
+                "The question was withdrawn".to_owned(),
+                json!({"kind": "withdrawn", "id": id}),
+            ),
+            Self::LimitReached { kind, resets_at } => (
+                LogLevel::Warning,
+                match resets_at {
+                    Some(at) => format!("The account's usage limit ({kind}) is reached until {at}"),
+                    None => format!("The account's usage limit ({kind}) is reached"),
+                },
+                json!({"kind": "limit_reached", "limit": kind, "resetsAt": resets_at}),
+            ),
+            Self::Spent { total_micro_usd } => (
+                LogLevel::Debug,
+                format!(
+                    "The conversation has cost {}.{:06} USD so far",
+                    total_micro_usd / 1_000_000,
+                    total_micro_usd % 1_000_000
+                ),
+                json!({"kind": "spent", "totalMicroUsd": total_micro_usd}),
             ),
             Self::Input { id, state } => (
                 LogLevel::Debug,

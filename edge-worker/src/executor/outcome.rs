@@ -6,8 +6,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use shared::time::Timestamp;
 
 use super::event::Tokens;
+use super::trouble;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +91,16 @@ pub struct RunError {
     pub kind: RunErrorKind,
     /// The cause and the mend, for people.
     pub message: String,
+    /// When the same may be tried again with hope, if that is known: a usage limit is reset then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
+}
+
+impl RunError {
+    /// An error of which nobody knows when it ends.
+    pub fn new(kind: RunErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), resets_at: None }
+    }
 }
 
 /// The cause of a failed run.
@@ -101,6 +113,8 @@ pub enum RunErrorKind {
     Billing,
     /// Too many requests.
     RateLimited,
+    /// The account's plan is used up until its limit is reset.
+    UsageLimit,
     /// The model's service is overloaded.
     Overloaded,
     /// The model's service failed.
@@ -147,26 +161,23 @@ pub enum StopReason {
 impl StopReason {
     /// The failure this reason stands for; `None` when somebody asked.
     pub fn error(self) -> Option<RunError> {
-        let (kind, message) = match self {
+        let (kind, cause) = match self {
             Self::Requested => return None,
-            Self::WallClock(limit) => (
-                RunErrorKind::WallClock,
-                format!("stopped: the run took longer than {} s; raise the limit or split the task", limit.as_secs()),
-            ),
+            Self::WallClock(limit) => {
+                (RunErrorKind::WallClock, format!("stopped: the run took longer than {} s", limit.as_secs()))
+            }
             Self::NoOutput(limit) => (
                 RunErrorKind::NoOutput,
-                format!("stopped: the agent wrote nothing for {} s; retry, or raise the limit", limit.as_secs()),
+                format!("stopped: the agent wrote nothing for {} s", limit.as_secs()),
             ),
-            Self::Authentication => (
-                RunErrorKind::Authentication,
-                "the model's service refuses the sign-in: set a valid ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for this worker".to_owned(),
-            ),
-            Self::Billing => (
-                RunErrorKind::Billing,
-                "the model's service refuses for billing reasons: check the account's plan and credit".to_owned(),
-            ),
+            Self::Authentication => {
+                (RunErrorKind::Authentication, "the model's service refuses the sign-in".to_owned())
+            }
+            Self::Billing => {
+                (RunErrorKind::Billing, "the model's service refuses for billing reasons".to_owned())
+            }
         };
-        Some(RunError { kind, message })
+        Some(trouble::error(kind, &cause))
     }
 }
 

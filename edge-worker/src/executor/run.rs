@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::ExecutorError;
 use super::event::{Reading, RunEvent};
 use super::outcome::{RunEnd, RunError, RunErrorKind, RunOutcome};
+use super::question::Decision;
 
 /// How many events wait for a slow reader before the loop stops reading the agent's output.
 pub const EVENT_QUEUE: usize = 256;
@@ -36,6 +37,7 @@ pub struct RunControl {
 pub(super) enum Order {
     Send { id: Uuid, text: String, reply: oneshot::Sender<Result<(), ExecutorError>> },
     Interrupt { then: Option<(Uuid, String)>, reply: oneshot::Sender<Result<(), ExecutorError>> },
+    Answer { id: String, decision: Decision, reply: oneshot::Sender<Result<(), ExecutorError>> },
     Stop,
 }
 
@@ -84,10 +86,10 @@ impl Run {
         drop(self.readings);
         self.outcome.await.unwrap_or_else(|_| RunOutcome {
             end: RunEnd::Failed,
-            error: Some(RunError {
-                kind: RunErrorKind::Internal,
-                message: "the run's loop ended without an outcome: this is a fault in cyrus; the run can be resumed".to_owned(),
-            }),
+            error: Some(RunError::new(
+                RunErrorKind::Internal,
+                "the run's loop ended without an outcome: this is a fault in cyrus; the run can be resumed",
+            )),
             ..RunOutcome::stopped()
         })
     }
@@ -123,6 +125,13 @@ impl RunControl {
     pub async fn redirect(&self, id: Uuid, text: impl Into<String>) -> Result<(), ExecutorError> {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Interrupt { then: Some((id, text.into())), reply }, answer).await
+    }
+
+    /// Answers a question of the agent by the question's id. Fails with `NoQuestion` when it was answered or withdrawn,
+    /// with `InputClosed` when the run is over.
+    pub async fn answer(&self, id: impl Into<String>, decision: Decision) -> Result<(), ExecutorError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Answer { id: id.into(), decision, reply }, answer).await
     }
 
     /// Ends the run: interrupt, then SIGTERM, then SIGKILL for it and all that it started. Returns when it is gone.

@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::mcp::McpServers;
+
+/// Tools that an agent may use when nothing else is said.
+pub const DEFAULT_TOOLS: &[&str] = &["Read", "Write", "Edit", "Bash", "Glob", "Grep", "TodoWrite"];
+
 /// Names that a program needs to find its tools, its home and the network, and that carry no credential of ours.
 const PLAIN_NAMES: &[&str] = &[
     "PATH",
@@ -35,12 +40,18 @@ pub struct RunSpec {
     pub cwd: PathBuf,
     /// The first message.
     pub prompt: String,
-    /// The id of that message. A conversation takes each id once, so a fresh run needs a fresh id.
+    /// The id of that message. A process takes each id once; a resumed conversation takes an old id as a new message.
     pub prompt_id: Uuid,
     /// A new conversation or an earlier one.
     pub conversation: Conversation,
     /// The model, by the executor's own name for it; `None` leaves the choice to the executor.
     pub model: Option<String>,
+    /// The model to use while `model` is overloaded.
+    pub fallback_model: Option<String>,
+    /// What the agent may do, and who is asked.
+    pub permissions: Permissions,
+    /// Tool servers that the agent may use, beside its own tools.
+    pub mcp: McpServers,
     /// Text added to the agent's instructions.
     pub append_system_prompt: Option<String>,
     /// The most model turns.
@@ -59,6 +70,39 @@ pub struct RunSpec {
     pub limits: Limits,
 }
 
+/// What an agent may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Allow rules, such as `Read` or `Bash(git *)`.
+    pub allow: Vec<String>,
+    /// Deny rules. They win over the allow rules, and nobody is asked about what they name.
+    pub deny: Vec<String>,
+    /// What a person is asked.
+    pub ask: Ask,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self {
+            allow: DEFAULT_TOOLS.iter().map(|tool| (*tool).to_owned()).collect(),
+            deny: Vec::new(),
+            ask: Ask::Nothing,
+        }
+    }
+}
+
+/// What a person is asked. What nobody is asked about is refused at once, with words for the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ask {
+    /// Nothing: nobody is there to answer.
+    #[default]
+    Nothing,
+    /// The agent's own questions. Tools that no rule allows are refused.
+    Questions,
+    /// The agent's own questions, and leave for tools that no rule allows or denies.
+    Everything,
+}
+
 /// Which conversation a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conversation {
@@ -75,6 +119,8 @@ pub struct Limits {
     pub wall_clock: Duration,
     /// The longest a run may write nothing. A build inside one tool call writes nothing either.
     pub no_output: Duration,
+    /// How often the executor asks for the cost while the agent works.
+    pub usage_every: Duration,
     /// How long the agent has to end its turn after an interrupt.
     pub interrupt_grace: Duration,
     /// How long the agent has to exit after SIGTERM.
@@ -86,8 +132,9 @@ impl Default for Limits {
         Self {
             wall_clock: Duration::from_secs(2 * 60 * 60),
             no_output: Duration::from_secs(20 * 60),
-            interrupt_grace: Duration::from_secs(3),
-            terminate_grace: Duration::from_secs(5),
+            usage_every: Duration::from_secs(15),
+            interrupt_grace: Duration::from_secs(1),
+            terminate_grace: Duration::from_millis(1500),
         }
     }
 }

@@ -5,7 +5,7 @@ use shared::id::{FencingToken, SessionKey};
 use shared::money::MicroUsd;
 use shared::session::{AgentType, ExecutorType, NewSession, SessionState, SessionUpdate};
 
-use crate::executor::{RunEnd, RunOutcome};
+use crate::executor::{RunEnd, RunErrorKind, RunOutcome, trouble};
 
 /// Between the agent's words and where to find the work.
 const FOOT: &str = "\n\n---\n";
@@ -131,11 +131,10 @@ pub fn last_words(outcome: &RunOutcome, place: &Place<'_>, ended_by: Option<&str
             format!("{} What was done so far is kept on the branch.", ended_by.unwrap_or("Stopped."))
         }
         RunEnd::Failed => {
-            let reason = outcome
-                .error
-                .as_ref()
-                .map_or("the agent ended without a result", |error| error.message.as_str());
-            format!("The run failed: {reason}\n\nWhat was done so far is kept. Write here to try again.")
+            let error = outcome.error.clone().unwrap_or_else(|| {
+                trouble::error(RunErrorKind::NoResult, "the agent ended without a result")
+            });
+            format!("The run failed: {}\n\n{}", error.message, trouble::next(&error))
         }
     };
     format!("{words}{FOOT}{}", foot.join(" · "))

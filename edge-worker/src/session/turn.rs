@@ -21,8 +21,8 @@ use super::telling::Speaker;
 use super::{Means, answer, prompt, workplace};
 use crate::config::RepositoryConfig;
 use crate::executor::{
-    Conversation, Environment, LeftFiles, Limits, Reading, Run, RunControl, RunEnd, RunOutcome, RunSpec,
-    process_tree,
+    Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
+    RunOutcome, RunSpec, process_tree,
 };
 use crate::git::{self, Author, Worktree};
 use crate::journal::JournalError;
@@ -122,6 +122,9 @@ impl LiveTurn {
             prompt_id: message_id(run, state.first),
             conversation,
             model: settings.model.clone(),
+            fallback_model: None,
+            permissions: Permissions::default(),
+            mcp: McpServers::default(),
             append_system_prompt: Some(prompt::system(worktree.branch.as_str(), guide.as_deref())),
             max_turns: None,
             max_cost_micro_usd: None,

@@ -36,6 +36,8 @@ pub(super) struct Step {
     pub(super) message: Option<String>,
     /// Seconds, or anything a test wants in the header.
     pub(super) retry_after: Option<Value>,
+    /// Further headers of the error, such as those of a usage limit. `$IN_<seconds>` is that many seconds from now.
+    pub(super) headers: Map<String, Value>,
     /// How often the error is served before the step is answered as usual; always when absent.
     pub(super) times: Option<u64>,
     /// Breaks the connection in the middle of the stream.

@@ -1,6 +1,6 @@
 //! Writes a step as the Messages API does: one JSON message, or server-sent events.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -46,7 +46,23 @@ pub(super) fn scripted_error(step: &Step, status: u16) -> Response {
     if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
+    for (name, value) in &step.headers {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&in_seconds(&text))) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     response
+}
+
+/// `$IN_60` as the second that is 60 from now; any other text as it is.
+fn in_seconds(text: &str) -> String {
+    let Some(seconds) = text.strip_prefix("$IN_").and_then(|seconds| seconds.parse::<u64>().ok()) else {
+        return text.to_owned();
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs() + seconds).to_string()
 }
 
 /// A step as a message for a request of `input_tokens`.

@@ -35,18 +35,30 @@ pub fn build(program: PathBuf, config: &ClaudeConfig, spec: &RunSpec) -> Command
         "user",
         "--strict-mcp-config",
         "--permission-mode",
-        "dontAsk",
+        "default",
+        "--permission-prompt-tool",
+        "stdio",
     ]
     .map(OsString::from)
     .to_vec();
     let mut flag = |name: &str, value: &str| args.push(format!("{name}={value}").into());
-    flag("--allowedTools", &config.allowed_tools.join(","));
+    let allowed = spec.permissions.allow.iter().cloned().chain(spec.mcp.names().map(server_rule));
+    flag("--allowedTools", &allowed.collect::<Vec<_>>().join(","));
+    if !spec.permissions.deny.is_empty() {
+        flag("--disallowedTools", &spec.permissions.deny.join(","));
+    }
+    if !spec.mcp.is_empty() {
+        flag("--mcp-config", &mcp_file(&spec.run_file).display().to_string());
+    }
     match &spec.conversation {
         Conversation::New(id) => flag("--session-id", &id.to_string()),
         Conversation::Resume(id) => flag("--resume", id),
     }
     if let Some(model) = &spec.model {
         flag("--model", model);
+    }
+    if let Some(model) = &spec.fallback_model {
+        flag("--fallback-model", model);
     }
     if let Some(text) = &spec.append_system_prompt {
         flag("--append-system-prompt", text);
@@ -58,6 +70,19 @@ pub fn build(program: PathBuf, config: &ClaudeConfig, spec: &RunSpec) -> Command
         flag("--max-budget-usd", &format!("{}.{:06}", cost / 1_000_000, cost % 1_000_000));
     }
     CommandLine { program, args, env: environment(config, spec) }
+}
+
+/// The file of a run's tool servers, beside its run file.
+pub fn mcp_file(run_file: &Path) -> PathBuf {
+    let mut name = run_file.as_os_str().to_owned();
+    name.push(".mcp.json");
+    name.into()
+}
+
+/// The rule that allows all tools of a server. The program spells names with letters, digits, `_` and `-` only.
+fn server_rule(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    format!("mcp__{}", name.chars().map(plain).collect::<String>())
 }
 
 fn environment(config: &ClaudeConfig, spec: &RunSpec) -> Environment {
@@ -115,7 +140,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::executor::Limits;
+    use crate::executor::{Limits, McpServers, Permissions};
 
     fn spec() -> RunSpec {
         RunSpec {
@@ -125,6 +150,9 @@ mod tests {
             prompt_id: Uuid::nil(),
             conversation: Conversation::New(Uuid::nil()),
             model: None,
+            fallback_model: None,
+            permissions: Permissions::default(),
+            mcp: McpServers::default(),
             append_system_prompt: None,
             max_turns: None,
             max_cost_micro_usd: None,
@@ -148,13 +176,33 @@ mod tests {
     }
 
     #[test]
-    fn repository_settings_are_off_and_nothing_asks() {
+    fn repository_settings_are_off_and_all_that_asks_asks_us() {
         let all = args(&spec()).join(" ");
-        assert!(
-            all.contains("--setting-sources user --strict-mcp-config --permission-mode dontAsk"),
-            "{all}"
-        );
+        let wanted = "--setting-sources user --strict-mcp-config --permission-mode default --permission-prompt-tool stdio";
+        assert!(all.contains(wanted), "{all}");
         assert!(all.contains("--allowedTools=Read,Write,Edit,Bash,Glob,Grep,TodoWrite"), "{all}");
+        for flag in ["--disallowedTools", "--mcp-config", "--fallback-model"] {
+            assert!(!all.contains(flag), "{all}");
+        }
+    }
+
+    #[test]
+    fn rules_servers_and_the_fallback_model_are_handed_on() {
+        let mut spec = spec();
+        spec.permissions.allow = vec!["Read".into(), "Bash(git *)".into()];
+        spec.permissions.deny = vec!["WebFetch".into(), "Bash(rm *)".into()];
+        spec.mcp = McpServers::default().with("my server, x", serde_json::json!({"env": {"K": "sk-secret"}}));
+        spec.fallback_model = Some("m2".into());
+        let args = args(&spec);
+        for wanted in [
+            "--allowedTools=Read,Bash(git *),mcp__my_server__x",
+            "--disallowedTools=WebFetch,Bash(rm *)",
+            "--mcp-config=/runs/1.ndjson.mcp.json",
+            "--fallback-model=m2",
+        ] {
+            assert!(args.iter().any(|arg| arg == wanted), "{wanted}: {args:?}");
+        }
+        assert!(!args.join(" ").contains("sk-secret"));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::executor::question::{Decision, Question, QuestionKind};
+
 /// A user message as one line. The program takes each id once for a conversation.
 pub fn user_line(id: Uuid, text: &str) -> String {
     line(&json!({
@@ -18,6 +20,74 @@ pub fn user_line(id: Uuid, text: &str) -> String {
 /// A request to cut the running turn short, as one line.
 pub fn interrupt_line(request_id: &str) -> String {
     line(&json!({"type": "control_request", "request_id": request_id, "request": {"subtype": "interrupt"}}))
+}
+
+/// A request for what the conversation has cost, as one line.
+pub fn usage_line(request_id: &str) -> String {
+    line(&json!({"type": "control_request", "request_id": request_id, "request": {"subtype": "get_usage"}}))
+}
+
+/// The answer to a question, as one line.
+pub fn decision_line(question: &Question, decision: &Decision) -> String {
+    let input = || match &question.input {
+        Value::Object(fields) => fields.clone(),
+        _ => serde_json::Map::new(),
+    };
+    match (question.kind, decision) {
+        (QuestionKind::Choice, Decision::Answers(answers)) => {
+            let answers = question.parts.iter().zip(answers);
+            let answers: serde_json::Map<String, Value> =
+                answers.map(|(part, answer)| (part.text.clone(), Value::String(answer.clone()))).collect();
+            let mut input = input();
+            input.insert("answers".to_owned(), Value::Object(answers));
+            allow_line(&question.id, input, Vec::new())
+        }
+        (QuestionKind::Choice, Decision::Allow | Decision::AllowAlways) => {
+            deny_line(&question.id, "No answer was given. Decide yourself, say what you decided, and go on.")
+        }
+        (QuestionKind::Permission, Decision::Allow) => allow_line(&question.id, input(), Vec::new()),
+        (QuestionKind::Permission, Decision::AllowAlways) => {
+            allow_line(&question.id, input(), question.rules.iter().filter_map(for_the_run).collect())
+        }
+        (QuestionKind::Permission, Decision::Answers(words)) => deny_line(&question.id, &words.join("\n")),
+        (_, Decision::Deny(words)) => deny_line(&question.id, words),
+    }
+}
+
+/// A refusal, with words for the agent.
+pub fn deny_line(request_id: &str, message: &str) -> String {
+    reply_line(request_id, json!({"behavior": "deny", "message": message}))
+}
+
+/// Says that a request of the program is not answered here.
+pub fn unsupported_line(request_id: &str, error: &str) -> String {
+    line(
+        &json!({"type": "control_response", "response": {"subtype": "error", "request_id": request_id, "error": error}}),
+    )
+}
+
+fn allow_line(request_id: &str, input: serde_json::Map<String, Value>, rules: Vec<Value>) -> String {
+    let mut response = json!({"behavior": "allow", "updatedInput": input});
+    if let (Some(fields), false) = (response.as_object_mut(), rules.is_empty()) {
+        fields.insert("updatedPermissions".to_owned(), Value::Array(rules));
+    }
+    reply_line(request_id, response)
+}
+
+fn reply_line(request_id: &str, response: Value) -> String {
+    line(&json!({
+        "type": "control_response",
+        "response": {"subtype": "success", "request_id": request_id, "response": response},
+    }))
+}
+
+/// A rule that the program suggests, held for this process only: nothing may be written to anybody's settings.
+fn for_the_run(rule: &Value) -> Option<Value> {
+    let mut rule = rule.as_object()?.clone();
+    let is_rule = rule.get("type").and_then(Value::as_str) == Some("addRules")
+        && rule.get("behavior").and_then(Value::as_str) == Some("allow");
+    rule.insert("destination".to_owned(), json!("session"));
+    is_rule.then_some(Value::Object(rule))
 }
 
 /// The program runs a message that begins with `/` as a command of its own and shows it to no model; a space before it ends that.

@@ -23,9 +23,13 @@ pub(super) async fn read(left: LeftFiles) -> std::io::Result<LeftBehind> {
     }
     let mut readings = Vec::new();
     for_each_line(&left.run_file, |line, end| {
-        let events = stream::read(line);
-        for event in &events {
-            session.observe(event);
+        let mut events = stream::read(line);
+        session.observe_line(&events);
+        for event in &mut events {
+            // Its asker is gone: whoever goes on with the conversation asks anew.
+            if let RunEventKind::Question(question) = &event.kind {
+                event.kind = RunEventKind::Withdrawn { id: question.id.clone() };
+            }
         }
         if end > left.out_at {
             readings.push(Reading { events, place: Some(Place { output: Output::Out, end }) });

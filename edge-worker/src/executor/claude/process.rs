@@ -13,13 +13,15 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::command::CommandLine;
+use super::command::{self, CommandLine};
+use super::control::{self, Control};
 use super::session::Session;
 use super::{input, stream};
 use crate::executor::event::{Output, Place, Reading, RunEventKind, prefix};
 use crate::executor::lines::Line;
 use crate::executor::outcome::{Exit, RunOutcome, StopReason};
 use crate::executor::process_tree;
+use crate::executor::question::Decision;
 use crate::executor::run::{self, Order, RunDriver};
 use crate::executor::spec::{Limits, RunSpec};
 use crate::executor::tail::Tail;
@@ -46,6 +48,10 @@ pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, Ex
     if let Err(source) = tokio::fs::create_dir_all(&spec.config_dir).await {
         return Err(ExecutorError::RunFile { path: spec.config_dir, source });
     }
+    if !spec.mcp.is_empty() {
+        let path = command::mcp_file(&spec.run_file);
+        write_servers(&spec, &path).await.map_err(|source| ExecutorError::RunFile { path, source })?;
+    }
     let (stdout_file, stdout) = output_file(&spec.run_file).await?;
     let (stderr_file, stderr) = output_file(&stderr_path(&spec.run_file)).await?;
     let mut child = Command::new(&command.program)
@@ -69,6 +75,8 @@ pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, Ex
         stderr,
         input,
         session: Session::new(spec.prior_cost_micro_usd),
+        control: Control::new(spec.permissions, spec.limits.usage_every, now),
+        servers: (!spec.mcp.is_empty()).then(|| command::mcp_file(&spec.run_file)),
         pending: VecDeque::new(),
         ending: Ending::default(),
         limits: spec.limits,
@@ -80,6 +88,14 @@ pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, Ex
     process.write_message(spec.prompt_id, &spec.prompt)?;
     tokio::spawn(process.drive(driver));
     Ok(run)
+}
+
+/// Writes the tool servers down for the program to read. They may hold secrets, so the file goes when the run ends.
+async fn write_servers(spec: &RunSpec, path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    spec.mcp.write(path).await
 }
 
 /// The path of a run's error output.
@@ -122,6 +138,9 @@ struct Process {
     stderr: Tail,
     input: Option<mpsc::Sender<String>>,
     session: Session,
+    control: Control,
+    /// The file of the tool servers.
+    servers: Option<PathBuf>,
     pending: VecDeque<Reading>,
     ending: Ending,
     limits: Limits,
@@ -137,6 +156,9 @@ impl Process {
         self.input = None;
         process_tree::sweep(&self.run_id).await;
         self.drain().await;
+        if let Some(path) = self.servers.take() {
+            let _ = tokio::fs::remove_file(path).await;
+        }
         driver.orders.close();
         let stderr = std::mem::take(&mut self.stderr_end);
         let outcome: RunOutcome = self.session.finish(exit, &stderr, self.started.elapsed());
@@ -178,13 +200,18 @@ impl Process {
 
     /// Reads what is new, as far as there is room for its events. Returns whether there was anything.
     async fn look(&mut self) -> bool {
-        let mut grew = false;
+        let (mut grew, mut works) = (false, false);
         if self.pending.len() < PENDING {
             grew = self.stdout.read().await.is_ok_and(|count| count > 0);
+            let (mut lines, mut work) = (0_u64, 0_u64);
             while let Some(line) = self.stdout.next_line() {
-                self.take_line(&line);
+                lines += 1;
+                work += u64::from(self.take_line(&line));
             }
-            grew |= self.stderr.read().await.is_ok_and(|count| count > 0);
+            works = grew && (lines == 0 || work > 0);
+            let complains = self.stderr.read().await.is_ok_and(|count| count > 0);
+            grew |= complains;
+            works |= complains;
             while let Some(line) = self.stderr.next_line() {
                 self.take_stderr(&line);
             }
@@ -192,7 +219,7 @@ impl Process {
             // Nobody reads: silence cannot be told from a full queue.
             self.last_output = Instant::now();
         }
-        if grew {
+        if works {
             self.last_output = Instant::now();
         }
         grew
@@ -218,13 +245,23 @@ impl Process {
         }
     }
 
-    fn take_line(&mut self, line: &Line) {
+    /// Takes a line in. Returns whether it shows that the agent works.
+    fn take_line(&mut self, line: &Line) -> bool {
         let events = stream::read(line);
-        for event in &events {
-            self.session.observe(event);
+        self.session.observe_line(&events);
+        let works = events.is_empty() || events.iter().any(control::is_work);
+        let mut told = Vec::with_capacity(events.len());
+        for event in events {
+            let taken = self.control.take(event);
+            if let Some(reply) = taken.reply {
+                // A program that takes no more input has nothing open either.
+                let _ = self.write(reply);
+            }
+            told.push(taken.event);
         }
         let place = self.stdout.place(line).map(|end| Place { output: Output::Out, end });
-        self.pending.push_back(Reading { events, place });
+        self.pending.push_back(Reading { events: told, place });
+        works
     }
 
     fn take_stderr(&mut self, line: &Line) {
@@ -243,11 +280,15 @@ impl Process {
                 let _ = reply.send(self.write_message(id, &text));
             }
             Order::Interrupt { then, reply } => {
-                let interrupted = self.write(input::interrupt_line("interrupt"));
+                let line = self.control.interrupt();
+                let interrupted = self.write(line);
                 let _ = reply.send(match then {
                     Some((id, text)) => interrupted.and_then(|()| self.write_message(id, &text)),
                     None => interrupted,
                 });
+            }
+            Order::Answer { id, decision, reply } => {
+                let _ = reply.send(self.answer(&id, &decision));
             }
             Order::Stop => self.stop(StopReason::Requested),
         }
@@ -259,6 +300,16 @@ impl Process {
         }
         self.write(input::user_line(id, text))?;
         self.session.sent(id);
+        Ok(())
+    }
+
+    fn answer(&mut self, id: &str, decision: &Decision) -> Result<(), ExecutorError> {
+        if self.ending.has_begun() {
+            return Err(ExecutorError::InputClosed);
+        }
+        let line = self.control.answer(id, decision)?;
+        self.write(line)?;
+        self.control.answered(id);
         Ok(())
     }
 
@@ -278,7 +329,8 @@ impl Process {
         let words = reason.error().map_or_else(|| "stopped on request".to_owned(), |error| error.message);
         self.pending.push_back(RunEventKind::Stopping(words).into());
         self.ending.begin(Instant::now(), &self.limits);
-        if self.write(input::interrupt_line("stop")).is_err() {
+        let line = self.control.interrupt();
+        if self.write(line).is_err() {
             self.input = None;
         }
     }
@@ -292,6 +344,15 @@ impl Process {
             self.stop(StopReason::WallClock(self.limits.wall_clock));
         } else if now.duration_since(self.last_output) >= self.limits.no_output {
             self.stop(StopReason::NoOutput(self.limits.no_output));
+        }
+        if self.control.is_asking() {
+            // A person is waited for, not the agent.
+            self.last_output = now;
+        }
+        if !self.ending.has_begun()
+            && let Some(line) = self.control.usage_due(now)
+        {
+            let _ = self.write(line);
         }
         let quiet = now.duration_since(self.last_output);
         if self.session.is_idle() || (self.session.has_result() && quiet >= LINGER) {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shared::time::Timestamp;
 use uuid::Uuid;
 
 use super::super::event::{InputState, RunEvent, RunEventKind, Tokens, TurnResult};
@@ -33,6 +34,16 @@ pub struct Session {
     model: Option<String>,
     version: Option<String>,
     unknown_lines: u64,
+    limit: Option<Limit>,
+    /// The conversation's cost as told after the last result.
+    live_total: Option<u64>,
+}
+
+/// A usage limit that was reached.
+#[derive(Debug)]
+struct Limit {
+    kind: String,
+    resets_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -52,8 +63,17 @@ impl Session {
         self.open_inputs.clear();
     }
 
+    /// Takes in the events of one line.
+    pub fn observe_line(&mut self, events: &[RunEvent]) {
+        events.iter().for_each(|event| self.observe(event));
+        let is_strange = |event: &RunEvent| {
+            matches!(event.kind, RunEventKind::Unknown(_) | RunEventKind::Unreadable { .. })
+        };
+        self.unknown_lines += u64::from(events.iter().any(is_strange));
+    }
+
     /// Takes an event in.
-    pub fn observe(&mut self, event: &RunEvent) {
+    fn observe(&mut self, event: &RunEvent) {
         match &event.kind {
             RunEventKind::Started { executor_session_id, model, version, .. } => {
                 self.turn_runs = true;
@@ -75,7 +95,10 @@ impl Session {
                 }
             }
             RunEventKind::Result(result) => self.result(result),
-            RunEventKind::Unknown(_) | RunEventKind::Unreadable { .. } => self.unknown_lines += 1,
+            RunEventKind::LimitReached { kind, resets_at } => {
+                self.limit = Some(Limit { kind: kind.clone(), resets_at: *resets_at });
+            }
+            RunEventKind::Spent { total_micro_usd } => self.live_total = Some(*total_micro_usd),
             _ => {}
         }
     }
@@ -99,6 +122,7 @@ impl Session {
 
     fn result(&mut self, result: &TurnResult) {
         self.turn_runs = false;
+        self.live_total = None;
         if !self.tells_inputs && result.queued_turns == 0 {
             self.open_inputs.clear();
         }
@@ -142,6 +166,20 @@ impl Session {
         !self.turn_runs && self.last.is_some()
     }
 
+    /// Notes that a turn has begun and nothing of it was told.
+    pub fn turn_is_open(&mut self) {
+        self.turn_runs = true;
+    }
+
+    /// What the run has cost by the newest word of it, in millionths of a US dollar: results, then what was told since.
+    fn cost(&self) -> Option<u64> {
+        let since = self.live_total.map(|total| total.saturating_sub(self.total_cost));
+        match (self.cost, since) {
+            (Some(cost), Some(since)) => Some(cost.saturating_add(since)),
+            (cost, since) => cost.or(since),
+        }
+    }
+
     /// The outcome, once the program has ended. `stderr` is the end of its error output.
     pub fn finish(self, exit: Option<Exit>, stderr: &str, duration: Duration) -> RunOutcome {
         let (end, error) = verdict::judge(&verdict::Evidence {
@@ -150,7 +188,10 @@ impl Session {
             stop: self.stop,
             exit,
             stderr,
+            limit: self.limit.as_ref(),
+            turn_runs: self.turn_runs,
         });
+        let cost_micro_usd = self.cost();
         let mut tokens = self.tokens;
         tokens.add(self.unpriced);
         RunOutcome {
@@ -158,7 +199,7 @@ impl Session {
             result_text: self.last.filter(|last| last.ok).and_then(|last| last.text),
             error,
             turns: self.turns,
-            cost_micro_usd: self.cost,
+            cost_micro_usd,
             tokens,
             unpriced_tokens: self.unpriced,
             executor_session_id: self.executor_session_id,

@@ -8,10 +8,11 @@ use shared::surrogate;
 use super::super::event::{InputState, RunEvent, RunEventKind, Tokens, prefix};
 use super::super::lines::Line;
 
-mod fields;
+mod control;
+mod known;
 mod result;
 
-use fields::{list, number, optional_text, text};
+use crate::executor::fields::{list, number, optional_text, text};
 
 const EXCERPT: usize = 200;
 
@@ -46,13 +47,9 @@ fn read_object(line: Value) -> Vec<RunEvent> {
         "result" => vec![RunEventKind::Result(result::read(&line))],
         "stream_event" => stream_event(&line),
         "command_lifecycle" => lifecycle(&line),
-        "control_request"
-        | "control_response"
-        | "control_cancel_request"
-        | "rate_limit_event"
-        | "tool_progress"
-        | "auth_status"
-        | "keep_alive" => vec![notice(text(&line, "type"), &line)],
+        name if known::is_type(name) => {
+            vec![control::read(&line).unwrap_or_else(|| notice(name, &line))]
+        }
         _ => vec![RunEventKind::Unknown(line.clone())],
     };
     kinds.into_iter().map(|kind| RunEvent { parent_tool_use_id: parent_tool_use_id.clone(), kind }).collect()
@@ -87,8 +84,8 @@ fn system(line: &Value) -> Vec<RunEventKind> {
             tool_use_id: optional_text(line, "tool_use_id"),
             message: text(line, "message").to_owned(),
         }],
-        "" => vec![RunEventKind::Unknown(line.clone())],
-        subtype => vec![notice(subtype, line)],
+        subtype if known::is_subtype(subtype) => vec![notice(subtype, line)],
+        _ => vec![RunEventKind::Unknown(line.clone())],
     }
 }
 

@@ -4,10 +4,12 @@ use super::*;
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::executor::outcome::{RunEnd, RunErrorKind};
 use crate::executor::spec::{Conversation, Environment};
-use crate::executor::{Executor, InputState};
+use crate::executor::{Executor, InputState, McpServers, Permissions};
 
+mod asking;
 mod real;
 mod stand_in;
+mod troubles;
 
 /// A folder with a git repository for one test, and runs in it.
 struct Scene {
@@ -34,6 +36,9 @@ impl Scene {
             prompt_id: uuid::Uuid::new_v4(),
             conversation: Conversation::New(uuid::Uuid::new_v4()),
             model: None,
+            fallback_model: None,
+            permissions: Permissions::default(),
+            mcp: McpServers::default(),
             append_system_prompt: None,
             max_turns: Some(20),
             max_cost_micro_usd: None,
@@ -46,6 +51,7 @@ impl Scene {
                 no_output: Duration::from_secs(60),
                 interrupt_grace: Duration::from_millis(300),
                 terminate_grace: Duration::from_millis(300),
+                ..Limits::default()
             },
         }
     }

@@ -2,8 +2,10 @@
 //! Neighbours: `session` gathers the evidence.
 //! It must never call a run completed without a last result that is no error and an exit code of 0.
 
+use super::Limit;
 use crate::executor::event::{TurnResult, prefix};
 use crate::executor::outcome::{Exit, RunEnd, RunError, RunErrorKind, StopReason};
+use crate::executor::trouble;
 
 const STDERR_SHOWN: usize = 500;
 
@@ -15,6 +17,9 @@ pub(super) struct Evidence<'a> {
     pub(super) stop: Option<StopReason>,
     pub(super) exit: Option<Exit>,
     pub(super) stderr: &'a str,
+    pub(super) limit: Option<&'a Limit>,
+    /// A turn has begun and has no result.
+    pub(super) turn_runs: bool,
 }
 
 /// The reason to stop at once when the program retries what cannot succeed.
@@ -39,9 +44,10 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> (RunEnd, Option<RunError>) {
             Some(error) => failed(error),
             None => (RunEnd::Stopped, None),
         },
+        (None, Some(_)) if evidence.turn_runs => failed(no_result(evidence)),
         (None, Some(last)) if last.ok => failed(bad_exit(evidence)),
         (None, Some(last)) if was_interrupted(last) => (RunEnd::Stopped, None),
-        (None, Some(last)) => failed(result_error(last, evidence.api_error)),
+        (None, Some(last)) => failed(result_error(last, evidence)),
         (None, None) => failed(no_result(evidence)),
     }
 }
@@ -60,29 +66,44 @@ fn bad_exit(evidence: &Evidence<'_>) -> RunError {
         exit_words(evidence.exit),
         stderr_words(evidence)
     );
-    RunError { kind: RunErrorKind::BadExit, message }
+    trouble::error(RunErrorKind::BadExit, &message)
 }
 
 fn no_result(evidence: &Evidence<'_>) -> RunError {
     let kind = evidence.api_error.map_or(RunErrorKind::NoResult, api_error_kind);
-    let message = format!(
-        "claude ended without a result ({}); the run can be resumed{}",
-        exit_words(evidence.exit),
-        stderr_words(evidence)
-    );
-    RunError { kind, message }
+    let message =
+        format!("claude ended without a result ({}){}", exit_words(evidence.exit), stderr_words(evidence));
+    trouble::error(kind, &message)
 }
 
-fn result_error(last: &TurnResult, api_error: Option<&str>) -> RunError {
+fn result_error(last: &TurnResult, evidence: &Evidence<'_>) -> RunError {
     let words = last.errors.first().or(last.text.as_ref()).cloned().unwrap_or_else(|| last.subtype.clone());
     let kind = match (last.subtype.as_str(), last.terminal_reason.as_deref()) {
         ("error_max_turns", _) | (_, Some("max_turns")) => RunErrorKind::MaxTurns,
         ("error_max_budget_usd", _) | (_, Some("budget_exhausted")) => RunErrorKind::MaxBudget,
         _ if words.starts_with("No conversation found") => RunErrorKind::UnknownConversation,
         (_, Some("prompt_too_long")) => RunErrorKind::InvalidRequest,
-        _ => result_api_kind(last, api_error).unwrap_or(RunErrorKind::Execution),
+        _ => result_api_kind(last, evidence.api_error).unwrap_or(RunErrorKind::Execution),
     };
-    RunError { kind, message: with_mend(kind, words) }
+    if kind == RunErrorKind::RateLimited && (evidence.limit.is_some() || names_a_limit(&words)) {
+        return usage_limit(words, evidence.limit);
+    }
+    trouble::error(kind, &words)
+}
+
+/// The program's own words for a plan that is used up, beside the event that says so.
+fn names_a_limit(words: &str) -> bool {
+    let plain = words.replace('\u{2019}', "'");
+    plain.starts_with("You've hit your ") || plain.starts_with("Claude AI usage limit reached")
+}
+
+fn usage_limit(words: String, limit: Option<&Limit>) -> RunError {
+    let resets_at = limit.and_then(|limit| limit.resets_at);
+    let cause = match (limit, resets_at) {
+        (Some(limit), Some(at)) => format!("{words} [limit {}, reset at {at}]", limit.kind),
+        _ => words,
+    };
+    RunError { resets_at, ..trouble::error(RunErrorKind::UsageLimit, &cause) }
 }
 
 /// The kind of a failed model request: the program's own word first, then the service's, then the HTTP status.
@@ -125,24 +146,6 @@ fn api_error_kind(word: &str) -> RunErrorKind {
         "server_error" | "api_error" | "timeout_error" => RunErrorKind::ServerError,
         _ => RunErrorKind::Execution,
     }
-}
-
-fn with_mend(kind: RunErrorKind, words: String) -> String {
-    let mend = match kind {
-        RunErrorKind::Authentication => {
-            "set a valid ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for this worker"
-        }
-        RunErrorKind::Billing => "check the account's plan and credit",
-        RunErrorKind::RateLimited | RunErrorKind::Overloaded | RunErrorKind::ServerError => "retry later",
-        RunErrorKind::ModelNotFound => "choose another model in the configuration",
-        RunErrorKind::MaxTurns => "raise the turn limit, or continue the session",
-        RunErrorKind::MaxBudget => "raise the budget, or continue the session",
-        RunErrorKind::UnknownConversation => {
-            "start a new conversation: the old one is not in this worker's config dir"
-        }
-        _ => return words,
-    };
-    format!("{words} ({mend})")
 }
 
 fn exit_words(exit: Option<Exit>) -> String {

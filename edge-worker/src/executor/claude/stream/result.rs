@@ -4,9 +4,9 @@
 
 use serde_json::Value;
 
-use super::fields::{list, micro_usd, number, optional_text, text};
 use super::{Tokens, api_tokens};
 use crate::executor::event::TurnResult;
+use crate::executor::fields::{list, micro_usd, number, optional_text, text};
 
 /// Reads a result line.
 pub(super) fn read(line: &Value) -> TurnResult {

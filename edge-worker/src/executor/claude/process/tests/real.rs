@@ -7,14 +7,15 @@ use super::*;
 
 const WAIT: &str = "echo $$ >shell.pid; python3 -c 'import time; time.sleep(97)'";
 
-struct Real {
-    claude: Claude,
-    model: ModelHandle,
-    scene: Scene,
+pub(super) struct Real {
+    pub(super) claude: Claude,
+    pub(super) model: ModelHandle,
+    pub(super) scene: Scene,
+    binary: PathBuf,
 }
 
 impl Real {
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let Some(binary) = installed() else {
             println!("skipped: no `claude` program; `npm ci` in the project's folder installs it");
             return None;
@@ -28,11 +29,15 @@ impl Real {
                 .status();
             assert!(status.unwrap().success());
         }
-        let claude = Claude::new(ClaudeConfig { binary: Some(binary), ..ClaudeConfig::default() });
-        Some(Self { claude, model: ScriptedModel::start(0).await.unwrap(), scene })
+        let claude = Claude::new(ClaudeConfig { binary: Some(binary.clone()), ..ClaudeConfig::default() });
+        Some(Self { binary, claude, model: ScriptedModel::start(0).await.unwrap(), scene })
     }
 
-    fn spec(&self, prompt: &str, script: &Value) -> RunSpec {
+    pub(super) fn config(&self) -> ClaudeConfig {
+        ClaudeConfig { binary: Some(self.binary.clone()), ..ClaudeConfig::default() }
+    }
+
+    pub(super) fn spec(&self, prompt: &str, script: &Value) -> RunSpec {
         let mut spec = self.scene.spec(&format!("{prompt} <<SCRIPT {script} SCRIPT>>"));
         spec.env =
             spec.env.with("ANTHROPIC_API_KEY", "sk-ant-test").with("ANTHROPIC_BASE_URL", self.model.url());
@@ -41,7 +46,7 @@ impl Real {
         spec
     }
 
-    async fn start(&self, spec: RunSpec) -> Run {
+    pub(super) async fn start(&self, spec: RunSpec) -> Run {
         self.claude.start(spec).await.unwrap()
     }
 }
@@ -57,7 +62,7 @@ fn installed() -> Option<PathBuf> {
         .ok()
 }
 
-fn bash(command: &str) -> Value {
+pub(super) fn bash(command: &str) -> Value {
     json!({"tools": [{"name": "Bash", "input": {"command": command, "description": "A command"}}]})
 }
 

@@ -1,13 +1,14 @@
 //! Nasty behaviour, from a stand-in for the program.
 
 use super::*;
+use crate::executor::spec::Ask;
 
-fn stand_in() -> Claude {
+pub(super) fn stand_in() -> Claude {
     let path = format!("{}/tests/fixtures/claude/programs/stand-in.sh", env!("CARGO_MANIFEST_DIR"));
     Claude::new(ClaudeConfig { binary: Some(path.into()), ..ClaudeConfig::default() })
 }
 
-fn spec(scene: &Scene, behaviour: &str) -> RunSpec {
+pub(super) fn spec(scene: &Scene, behaviour: &str) -> RunSpec {
     let mut spec = scene.spec("go");
     spec.env = spec.env.with("STAND_IN", behaviour);
     spec
@@ -135,6 +136,22 @@ async fn a_silent_run_is_stopped_and_says_why() {
             .iter()
             .any(|event| matches!(event, RunEventKind::Stopping(why) if why.contains("wrote nothing")))
     );
+}
+
+#[tokio::test]
+async fn waiting_for_a_person_is_no_silence_and_the_answer_reaches_the_program() {
+    let scene = Scene::new();
+    let mut spec = spec(&scene, "asks");
+    spec.permissions.ask = Ask::Questions;
+    spec.limits.no_output = Duration::from_millis(400);
+    let mut run = stand_in().start(spec).await.unwrap();
+    let asked = asking::question(&mut run).await;
+    // Three times the limit of silence.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    run.control().answer(&asked.id, asked.decide("blue")).await.unwrap();
+    assert_eq!(run.wait().await.end, RunEnd::Completed);
+    let reply = std::fs::read_to_string(scene.path("repo/reply.json")).unwrap();
+    assert!(reply.contains(r#""answers":{"Which?":"blue"}"#), "{reply}");
 }
 
 #[tokio::test]
