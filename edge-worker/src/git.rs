@@ -1,14 +1,20 @@
 //! Git by argument vector: branch names, worktrees, commits.
-//! Neighbours: `command` runs git, `branch` judges names, `repository` and `worktree` do the work.
+//! Neighbours: `command` runs git, `branch` judges names, `repository` and `worktree` do the work, `dirs` knows where git
+//! keeps a worktree, `base` says where work starts, `include` brings files in, `wip` and `push` take work out, `cleanup` and
+//! `quota` keep the disk free.
 //! It must never pass outside text through a shell or as a flag, run a repository's hooks, or remove work.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub mod base;
 pub mod branch;
+pub mod cleanup;
 pub mod command;
 pub mod dirs;
+pub mod include;
 pub mod push;
+pub mod quota;
 pub mod repository;
 pub mod wip;
 pub mod worktree;

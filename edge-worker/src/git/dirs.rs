@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -18,6 +19,10 @@ use super::command::Git;
 const RECORDS: &str = ".records";
 /// The end of the name of the list of a worktree's commits of work in progress.
 const WIPS: &str = "wips";
+/// The end of the name of the file that is written when a worktree is used.
+const USED: &str = "used";
+/// The end of the name of the file that says that a worktree is yet to be prepared.
+const RAW: &str = "raw";
 /// The longest of git's small files that is kept, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
@@ -131,8 +136,54 @@ pub(super) fn repair_all(folder: &Path) {
 /// Forgets a worktree that is gone.
 pub(super) fn forget(tree: &Path) {
     // One that stays is passed over, since its folder is gone.
-    let _ = std::fs::remove_file(place(tree));
-    let _ = std::fs::remove_file(beside(tree, WIPS));
+    for path in [place(tree), beside(tree, WIPS), beside(tree, USED), beside(tree, RAW)] {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// The worktrees in `folder` that have a record.
+pub(super) fn recorded(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.join(RECORDS)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut all: Vec<PathBuf> = names
+        .filter_map(|name| Some(folder.join(name.strip_suffix(".json")?)))
+        .filter(|tree| tree.is_dir())
+        .collect();
+    all.sort();
+    all
+}
+
+/// Somebody works there now; `new`: nobody did before, so it is yet to be prepared.
+pub(super) fn touch(tree: &Path, new: bool) {
+    if let Some(folder) = place(tree).parent() {
+        // Without it the writing below fails, and says so.
+        let _ = std::fs::create_dir_all(folder);
+    }
+    for name in [Some(USED), new.then_some(RAW)].into_iter().flatten() {
+        if let Err(error) = std::fs::write(beside(tree, name), "") {
+            warn!("cannot write {}: {error}", beside(tree, name).display());
+        }
+    }
+}
+
+/// Whether it is yet to be prepared.
+pub(super) fn is_raw(tree: &Path) -> bool {
+    beside(tree, RAW).exists()
+}
+
+/// It needs no preparing any more.
+pub(super) fn prepared(tree: &Path) {
+    // Where it was prepared before, there is nothing to remove.
+    let _ = std::fs::remove_file(beside(tree, RAW));
+}
+
+/// For how long nobody worked there; none at all when it cannot be told.
+pub(super) fn idle(tree: &Path) -> Duration {
+    let used = std::fs::metadata(beside(tree, USED)).or_else(|_| std::fs::metadata(place(tree)));
+    used.and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|at| SystemTime::now().duration_since(at).ok())
+        .unwrap_or_default()
 }
 
 /// A file of ours about a worktree, where no agent can write.

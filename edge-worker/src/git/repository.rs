@@ -87,6 +87,13 @@ impl Repository {
             if let Some(branch) = target.strip_prefix(&format!("refs/remotes/{remote}/")) {
                 return Ok(branch.to_owned());
             }
+            // A repository that was not cloned does not know it; the remote does.
+            let args = ["ls-remote", "--symref", "--", &remote, "HEAD"];
+            if let Ok(listed) = self.network(args).await?.output().await
+                && let Some(branch) = head_of(&String::from_utf8_lossy(&listed))
+            {
+                return Ok(branch);
+            }
         }
         for branch in ["main", "master"] {
             if self.commit(&format!("refs/heads/{branch}")).await?.is_some() {
@@ -126,4 +133,11 @@ impl Repository {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The branch in the first line of `ls-remote --symref`: `ref: refs/heads/main<TAB>HEAD`.
+fn head_of(listed: &str) -> Option<String> {
+    let line = listed.lines().next()?;
+    let branch = line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD")?;
+    super::BranchName::parse(branch).ok().map(|branch| branch.as_str().to_owned())
 }

@@ -11,7 +11,7 @@ use super::branch::{BranchName, slug};
 use super::command::{Git, paths};
 use super::{Dirs, GitError, Repository, dirs};
 
-mod registered;
+pub(super) mod registered;
 
 use registered::Registered;
 
@@ -87,12 +87,23 @@ impl Worktree {
         let merge_base = dirs.git(["merge-base", "HEAD", &base_commit]).answer().await?;
         let fork = String::from_utf8_lossy(&merge_base.stdout).trim().to_owned();
         let base_commit = if fork.is_empty() { base_commit } else { fork };
+        dirs::touch(&path, false);
         Ok(Self { path, dirs, branch: request.branch.clone(), base, base_commit, created, fetched })
     }
 
     /// True when there is anything that is not committed, new files included.
     pub async fn is_dirty(&self) -> Result<bool, GitError> {
         is_dirty(&self.dirs).await
+    }
+
+    /// True until it was prepared: its files brought in and its set-up script run, whatever came of it.
+    pub fn is_raw(&self) -> bool {
+        dirs::is_raw(&self.path)
+    }
+
+    /// It needs no preparing any more.
+    pub fn prepared(&self) {
+        dirs::prepared(&self.path);
     }
 
     /// To be called after each run, when nothing of it is left: mends what an agent changed of git's own files and removes
@@ -209,7 +220,7 @@ fn plain(text: &str) -> String {
     }
 }
 
-async fn is_dirty(dirs: &Dirs) -> Result<bool, GitError> {
+pub(super) async fn is_dirty(dirs: &Dirs) -> Result<bool, GitError> {
     let args = ["status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=dirty"];
     let status = dirs.git(args).output().await?;
     Ok(!status.is_empty())
@@ -292,6 +303,8 @@ async fn place(
         }
         if is_free(&path).await {
             dirs::forget(&path);
+            // Before it is there: a worktree that a killed cyrus just made is not prepared either.
+            dirs::touch(&path, true);
             add(repository, &path, request.branch, remote, base_commit).await?;
             return Ok((dirs_of(&path)?, true));
         }

@@ -10,16 +10,18 @@ use crate::git::{Dirs, GitError, Repository};
 
 /// One worktree as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Registered {
-    pub(super) path: PathBuf,
+pub(in crate::git) struct Registered {
+    pub(in crate::git) path: PathBuf,
     /// The branch's short name; `None` when a commit is checked out.
-    pub(super) branch: Option<String>,
+    pub(in crate::git) branch: Option<String>,
     /// True when git was killed while it made this worktree.
-    pub(super) unfinished: bool,
+    pub(in crate::git) unfinished: bool,
+    /// True when somebody locked it.
+    pub(in crate::git) locked: bool,
 }
 
 /// All worktrees, the repository's own checkout first.
-pub(super) async fn list(repository: &Repository) -> Result<Vec<Registered>, GitError> {
+pub(in crate::git) async fn list(repository: &Repository) -> Result<Vec<Registered>, GitError> {
     Ok(parse(&repository.git(["worktree", "list", "--porcelain", "-z"]).output().await?))
 }
 
@@ -41,13 +43,19 @@ fn parse(output: &[u8]) -> Vec<Registered> {
     let mut all: Vec<Registered> = Vec::new();
     for line in output.split(|byte| *byte == 0) {
         if let Some(path) = line.strip_prefix(b"worktree ") {
-            all.push(Registered { path: OsStr::from_bytes(path).into(), branch: None, unfinished: false });
+            all.push(Registered {
+                path: OsStr::from_bytes(path).into(),
+                branch: None,
+                unfinished: false,
+                locked: false,
+            });
         }
         let Some(current) = all.last_mut() else { continue };
         if let Some(name) = line.strip_prefix(b"branch refs/heads/") {
             current.branch = Some(String::from_utf8_lossy(name).into_owned());
         }
         current.unfinished |= line == b"locked initializing";
+        current.locked |= line.starts_with(b"locked");
     }
     all
 }
