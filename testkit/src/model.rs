@@ -1,12 +1,13 @@
 //! A scripted stand-in for the Messages API, streaming and not.
 //!
-//! `conversation` reads a request, `script` holds steps that a prompt carries, `unscripted` makes a sensible edit
+//! `conversation` reads a request, `script` holds steps that a prompt carries, `task` those that survive a cut, `unscripted` makes a sensible edit
 //! and commit where none is carried, `wire` writes the answer. No session state is kept: the step follows from
 //! the messages alone, so resuming, forking and retrying work by themselves.
 
 mod conversation;
 mod endpoint;
 mod script;
+mod task;
 mod unscripted;
 mod wire;
 

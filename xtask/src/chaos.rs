@@ -4,6 +4,7 @@
 //! `round` lets it happen, `ledger` counts. The table comes from the executors' files, never from the hub.
 
 mod edge;
+mod kill;
 mod ledger;
 mod link;
 mod plan;
@@ -30,6 +31,7 @@ const EDGE: &str = "CYRUS_CHAOS_EDGE";
 #[derive(clap::Subcommand)]
 pub enum Command {
     Proxy(Args),
+    Edge(kill::Args),
 }
 
 /// Count deliveries that are lost, doubled or reordered while everything around them breaks
@@ -90,7 +92,13 @@ fn deliveries(text: &str) -> Result<usize, String> {
 
 /// Runs it.
 pub fn run(command: &Command) -> Result<ExitCode> {
-    let Command::Proxy(args) = command;
+    match command {
+        Command::Proxy(args) => proxy(args),
+        Command::Edge(args) => kill::run(args),
+    }
+}
+
+fn proxy(args: &Args) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(fresh_seed);
     println!("seed={seed}");
     let progress = Progress::new();
@@ -144,7 +152,7 @@ fn freeze(parts: &mut Parts, edge: &Path, folder: &Path) -> Result<PathBuf> {
         }
         *entry = to.join(entry.file_name().context("a build has an entry")?);
     }
-    let to = folder.join("cyrus-chaos-edge");
+    let to = folder.join(edge.file_name().context("a program has a name")?);
     std::fs::copy(edge, &to).with_context(|| edge.display().to_string())?;
     Ok(to)
 }
@@ -198,7 +206,7 @@ pub fn build_all(progress: &Progress) -> Result<()> {
     for fault in Fault::value_variants() {
         build(Some(*fault), progress)?;
     }
-    Ok(())
+    kill::build_all(progress)
 }
 
 fn fresh_seed() -> u64 {

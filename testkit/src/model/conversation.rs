@@ -77,6 +77,34 @@ impl<'a> Conversation<'a> {
             .unwrap_or_default()
     }
 
+    /// Every text that is not the model's own, oldest first, with the client's remarks: a message that came in the middle of
+    /// a turn may stand in one.
+    pub(super) fn told(&self) -> Vec<String> {
+        let others = self.messages.iter().filter(|message| !is(message, "assistant"));
+        others.map(|message| text_of(message.get("content"))).collect()
+    }
+
+    /// Every text of the model.
+    pub(super) fn said_by_the_model(&self) -> Vec<String> {
+        let own = self.messages.iter().filter(|message| is(message, "assistant"));
+        own.map(|message| text_of(message.get("content"))).collect()
+    }
+
+    /// The ids of all tool calls, and how each went: `None` while no result is there.
+    pub(super) fn tool_uses(&self) -> Vec<(String, Option<bool>)> {
+        let blocks = || self.messages.iter().flat_map(|message| blocks_of(message.get("content")));
+        let kind = |block: &Value, kind: &str| block.get("type").and_then(Value::as_str) == Some(kind);
+        let calls = blocks().filter(|block| kind(block, "tool_use"));
+        let called = calls.map(|call| {
+            let result = blocks()
+                .find(|block| kind(block, "tool_result") && block.get("tool_use_id") == call.get("id"));
+            let failed =
+                result.map(|result| result.get("is_error").and_then(Value::as_bool).unwrap_or(false));
+            (call.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), failed)
+        });
+        called.collect()
+    }
+
     /// The working directory that the client states anywhere in its request.
     pub(super) fn working_directory(&self) -> Option<String> {
         let mut texts = vec![text_of(self.body.get("system"))];

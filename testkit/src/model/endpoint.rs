@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::conversation::{Conversation, assistant_count};
 use super::script::{self, Step};
-use super::{ModelCounts, Stage, lock, unscripted, wire};
+use super::{ModelCounts, Stage, lock, task, unscripted, wire};
 
 /// Largest request body, bytes: a conversation is sent whole each time.
 const MOST_BODY: usize = 64 << 20;
@@ -112,6 +112,9 @@ fn pick(conversation: &Conversation<'_>) -> Result<(Step, String), String> {
     if !conversation.has_tools() {
         // Titles, summaries, probes.
         return Ok((Step::saying("OK."), String::new()));
+    }
+    if let Some(step) = task::step(conversation) {
+        return Ok((step?, String::new()));
     }
     let Some((steps, after)) = conversation.newest_user(script::in_text) else {
         return Ok((unscripted::step(conversation), String::new()));

@@ -12,6 +12,9 @@ pub(super) struct ToolUse {
     /// `$CWD` in its texts is the client's working directory.
     #[serde(default)]
     pub(super) input: Value,
+    /// The call's id; a new one when absent.
+    #[serde(default)]
+    pub(super) id: Option<String>,
 }
 
 /// One answer of the model.
@@ -52,7 +55,7 @@ impl Step {
 
     /// The same step with one tool call.
     pub(super) fn calling(mut self, name: &str, input: Value) -> Self {
-        self.tools.push(ToolUse { name: name.to_owned(), input });
+        self.tools.push(ToolUse { name: name.to_owned(), input, id: None });
         self
     }
 }

@@ -87,8 +87,8 @@ impl Message {
         for tool in &step.tools {
             let mut input = if tool.input.is_null() { json!({}) } else { tool.input.clone() };
             fill_cwd(&mut input, cwd);
-            blocks
-                .push(json!({"type": "tool_use", "id": new_id("toolu"), "name": tool.name, "input": input}));
+            let id = tool.id.clone().unwrap_or_else(|| new_id("toolu"));
+            blocks.push(json!({"type": "tool_use", "id": id, "name": tool.name, "input": input}));
         }
         let usual = if step.tools.is_empty() { "end_turn" } else { "tool_use" };
         let mut usage = object(json!({
