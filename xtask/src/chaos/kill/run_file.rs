@@ -82,7 +82,7 @@ impl RunFile {
     /// Its log lines as they have to be in the panel: the end of each one's line, and the line without number and time.
     pub fn log_lines(&self) -> impl Iterator<Item = (u64, LogLine)> {
         let at = Timestamp::from_millis(0);
-        self.events.iter().map(move |(end, event)| (*end, event.log_line(at, None)))
+        self.events.iter().map(move |(end, event)| (*end, event.log_line(at, None, None)))
     }
 
     fn own(&self) -> impl Iterator<Item = &RunEvent> {
