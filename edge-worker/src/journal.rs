@@ -27,6 +27,8 @@ use shared::id::WorkerId;
 
 use writer::Writer;
 
+use crate::redact::Redactor;
+
 /// Why the journal did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -77,6 +79,7 @@ pub struct Journal {
     reader: Arc<Mutex<Connection>>,
     path: PathBuf,
     worker_id: WorkerId,
+    redactor: Redactor,
     _lock: Arc<File>,
 }
 
@@ -104,12 +107,17 @@ impl Journal {
         retention::prune(&connection, crate::worker::now()).map_err(sqlite)?;
         let reader = Arc::new(Mutex::new(writer::reader(&path).map_err(sqlite)?));
         let writer = Writer::start(connection).map_err(in_folder)?;
-        Ok(Self { writer, reader, path, worker_id, _lock: Arc::new(lock) })
+        Ok(Self { writer, reader, path, worker_id, redactor: Redactor::default(), _lock: Arc::new(lock) })
     }
 
     /// The worker that this journal is.
     pub fn worker_id(&self) -> WorkerId {
         self.worker_id
+    }
+
+    /// What takes secrets out of all lines and effects before they are written down; whoever holds a secret teaches it.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Runs `work` in a transaction, perhaps together with that of others. It is on disk when this returns.

@@ -1,5 +1,7 @@
 //! Linear as the edge sees it: our typed documents over HTTP, with the token that the proxy hands out.
 
+pub mod side;
+
 use std::sync::Arc;
 
 use graphql_client::GraphQLQuery;
@@ -14,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::http::{HttpError, unreachable};
 use crate::proxy::client::ProxyClient;
+use crate::redact::Redactor;
 use crate::worker::linear_budget::{LinearUse, Permit};
 
 /// Activities that one request reads.
@@ -68,12 +71,18 @@ pub struct LinearClient {
     proxy: ProxyClient,
     spending: LinearUse,
     token: Arc<Mutex<Option<AccessToken>>>,
+    redactor: Redactor,
 }
 
 impl LinearClient {
     /// A client that asks `proxy` for its token and spends from `spending`.
     pub fn new(http: reqwest::Client, proxy: ProxyClient, spending: LinearUse) -> Self {
-        Self { http, proxy, spending, token: Arc::default() }
+        Self { http, proxy, spending, token: Arc::default(), redactor: Redactor::default() }
+    }
+
+    /// Each token that it fetches is taken out of texts by this redactor.
+    pub fn secret_in(self, redactor: &Redactor) -> Self {
+        Self { redactor: redactor.clone(), ..self }
     }
 
     /// What is spent on requests.
@@ -83,7 +92,16 @@ impl LinearClient {
 
     /// Runs one of our operations, which work waits for; a token that has run out is fetched anew, once.
     pub async fn call<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Q::ResponseData, CallError> {
-        let permit = self.spending.turn(Weight::First, points_of::<Q>()).await;
+        self.call_as::<Q>(Weight::First, variables).await
+    }
+
+    /// Runs one of our operations with this weight.
+    pub async fn call_as<Q: GraphQLQuery>(
+        &self,
+        weight: Weight,
+        variables: Q::Variables,
+    ) -> Result<Q::ResponseData, CallError> {
+        let permit = self.spending.turn(weight, points_of::<Q>()).await;
         self.call_with::<Q>(permit, variables).await
     }
 
@@ -137,6 +155,7 @@ impl LinearClient {
             return Ok(token.clone());
         }
         let token = self.proxy.linear_token().await.map_err(CallError::Token)?;
+        self.redactor.learn(token.authorization.split_whitespace().last());
         *held = Some(token.clone());
         Ok(token)
     }

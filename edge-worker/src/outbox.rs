@@ -1,6 +1,6 @@
 //! Effects on the outside: written to the journal first, then made to happen, in order, until they have.
 //!
-//! Each session has its two lanes and its log lines, each pumped by a task of its own, so a panel that is away
+//! Each session has its lanes and its log lines, each pumped by a task of its own, so a panel that is away
 //! does not keep people in Linear waiting. What Linear or the panel refuses for good is told once and kept as
 //! failed. Each effect waits for a lease that was confirmed lately. What a lost lease leaves behind is not posted:
 //! dropping the [`Outbox`] ends the pumps.
@@ -10,6 +10,7 @@ mod pace;
 mod pump;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::sync::Arc;
 
@@ -88,7 +89,13 @@ impl Outbox {
         for lane in Lane::ALL {
             let (sender, receiver) = watch::channel(false);
             idle.push(receiver);
-            pumps.spawn(pump::run_lane(shared.clone(), lane, sender));
+            match (&shared.outside.linear, lane) {
+                (Some(linear), Lane::Linear) if !has_screen => {
+                    let spending = linear.spending().clone();
+                    pumps.spawn(words::run(shared.clone(), spending, sender))
+                }
+                _ => pumps.spawn(pump::run_lane(shared.clone(), lane, sender)),
+            };
         }
         if has_panel {
             let (sender, receiver) = watch::channel(false);
@@ -200,7 +207,7 @@ impl Outbox {
 /// Whether an effect has anywhere to go.
 fn wanted(effect: &Effect, has_records: bool, in_linear: bool) -> bool {
     match effect.lane() {
-        Lane::Linear => in_linear,
+        Lane::Linear | Lane::LinearSide => in_linear,
         Lane::Panel => has_records,
     }
 }

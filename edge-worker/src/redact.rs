@@ -5,9 +5,12 @@
 //! without a secret. Who calls it is the journal, before any line or effect is written.
 
 mod disguise;
+mod kept;
 mod shape;
 #[cfg(test)]
 mod tests;
+
+pub use kept::of_environment;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

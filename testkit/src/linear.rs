@@ -23,6 +23,7 @@ mod throttle;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -55,6 +56,8 @@ pub struct LinearConfig {
     pub access_token: String,
     /// Requests an hour; the bucket is full at the start and refills steadily.
     pub requests_per_hour: u32,
+    /// In the place of the bucket: so many requests within any span of this length, in real time.
+    pub window: Option<(u32, Duration)>,
 }
 
 impl Default for LinearConfig {
@@ -68,6 +71,7 @@ impl Default for LinearConfig {
             app_user_name: "cyrus".into(),
             access_token: "lin_oauth_stand_in".into(),
             requests_per_hour: 5_000,
+            window: None,
         }
     }
 }
@@ -111,7 +115,10 @@ impl LinearStandIn {
     pub async fn start(config: LinearConfig) -> io::Result<LinearHandle> {
         let world = Arc::new(World {
             faults: Mutex::default(),
-            throttle: Mutex::new(Throttle::new(config.requests_per_hour)),
+            throttle: Mutex::new(match config.window {
+                Some((limit, length)) => Throttle::rolling(limit, length),
+                None => Throttle::new(config.requests_per_hour),
+            }),
             counts: Mutex::default(),
             access_token: Mutex::new(config.access_token.clone()),
             store: Mutex::new(Store::new(&config)),

@@ -10,6 +10,7 @@ impl Journal {
     /// Writes lines down and gives each the next number of its session; returns the last one's.
     pub async fn add_lines(&self, id: &AgentSessionId, lines: Vec<LogLine>) -> Result<u64, JournalError> {
         let id = id.0.clone();
+        let lines = self.redactor.lines(lines);
         let now = crate::worker::now().as_millis();
         self.write(move |db| {
             let count = lines.len() as u64;

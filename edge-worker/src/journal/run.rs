@@ -160,10 +160,14 @@ impl Journal {
     {
         let session = session.0.clone();
         let now = crate::worker::now().as_millis();
+        let Told { run, places, lines, compose } = told;
+        let lines = self.redactor.lines(lines);
+        let redactor = self.redactor.clone();
         self.write(move |db| {
-            let Told { run, places, lines, compose } = told;
             let first = line::append(db, &session, lines, now)?;
             let (effects, held) = compose(first);
+            let effects = redactor.effects(effects);
+            let held = held.map(|held| Held { text: redactor.text(&held.text).into_owned(), ..held });
             for effect in &effects {
                 effect::insert(db, &session, effect)?;
             }
@@ -214,6 +218,7 @@ impl Journal {
         effects: Vec<Effect>,
     ) -> Result<(), JournalError> {
         let session = session.0.clone();
+        let effects = self.redactor.effects(effects);
         self.write(move |db| {
             if let Some((run, cost)) = run {
                 run_over(db, run, cost)?;

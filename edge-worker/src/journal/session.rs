@@ -108,6 +108,7 @@ impl Journal {
         effects: Vec<Effect>,
     ) -> Result<(), JournalError> {
         let id = id.0.clone();
+        let effects = self.redactor.effects(effects);
         self.write(move |db| {
             db.execute("UPDATE sessions SET asked = ?2 WHERE agent_session_id = ?1", params![id, wanted])?;
             db.execute("UPDATE events SET state = 'turn_over' WHERE seq = ?1 AND state = 'open'", [seq.0])?;

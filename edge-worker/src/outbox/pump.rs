@@ -6,7 +6,6 @@ use std::time::Duration;
 use shared::id::{AgentSessionId, SessionId};
 use shared::linear::activity::{ActivityContent, AgentSignal, NewActivity};
 use shared::linear::answer::Retry;
-use shared::linear::weight::Weight;
 use shared::problem::ProblemCode;
 use shared::session::SessionUpdate;
 use tokio::sync::{Notify, watch};
@@ -15,12 +14,14 @@ use tracing::{debug, warn};
 
 use super::{Holding, Outside};
 use crate::http::HttpError;
-use crate::journal::Journal;
 use crate::journal::effect::{Effect, Lane};
-use crate::linear::POINTS_OF_A_CHANGE;
+use crate::journal::{Journal, JournalError};
+use crate::linear::{CallError, side};
+use crate::worker::linear_budget::Permit;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the pumps of one session share.
 #[derive(Clone)]
@@ -33,23 +34,31 @@ pub(super) struct Pump {
     pub lost: Arc<watch::Sender<bool>>,
 }
 
-enum Tried {
+pub(super) enum Tried {
     Happened,
     Refused(String),
     LeaseLost,
     Later(String, Option<Duration>),
 }
 
+/// The growing pauses between tries.
+pub(super) struct Pace(Duration);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(SHORTEST_PAUSE)
+    }
+}
+
 /// Pumps a lane until the outbox is dropped or the lease is lost.
 pub(super) async fn run_lane(pump: Pump, lane: Lane, idle: watch::Sender<bool>) {
-    let mut pause = Duration::from_millis(250);
+    let mut pace = Pace::default();
     loop {
         let woken = pump.wake.notified();
         let next = match pump.journal.next_effect(&pump.session, lane).await {
             Ok(next) => next,
             Err(error) => {
-                warn!("the outbox cannot be read: {error}");
-                sleep(LONGEST_PAUSE).await;
+                pump.journal_fails(error).await;
                 continue;
             }
         };
@@ -62,31 +71,8 @@ pub(super) async fn run_lane(pump: Pump, lane: Lane, idle: watch::Sender<bool>) 
             true => pump.happen(&effect).await,
             false => Tried::LeaseLost,
         };
-        let (settled, wait) = match tried {
-            Tried::Happened => (pump.journal.effect_done(id).await, None),
-            Tried::Refused(reason) => {
-                warn!(session = %pump.session, "an effect was refused for good: {reason}");
-                (pump.journal.effect_failed(id).await, None)
-            }
-            Tried::LeaseLost => {
-                warn!(session = %pump.session, "the lease is lost; nothing more is posted");
-                pump.lost.send_replace(true);
-                return;
-            }
-            Tried::Later(reason, after) => {
-                debug!(session = %pump.session, "an effect waits: {reason}");
-                let wait = after.unwrap_or(pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                (Ok(()), Some(wait))
-            }
-        };
-        match (settled, wait) {
-            (Err(error), _) => {
-                warn!("the outbox cannot be written: {error}");
-                sleep(LONGEST_PAUSE).await;
-            }
-            (Ok(()), Some(wait)) => sleep(wait).await,
-            (Ok(()), None) => pause = Duration::from_millis(250),
+        if !pump.settle(id, tried, &mut pace).await {
+            return;
         }
     }
 }
@@ -97,22 +83,61 @@ impl Pump {
         self.holding.leases.until_exclusive(&self.holding.key, self.holding.token).await
     }
 
-    async fn post(&self, activity: &NewActivity) -> Tried {
-        let Some(linear) = &self.outside.linear else { return Tried::Happened };
-        let weight = match &activity.content {
-            ActivityContent::Response { .. } | ActivityContent::Error { .. } => Weight::Final,
-            ActivityContent::Elicitation { .. } => Weight::Question,
-            ActivityContent::Thought { .. } => Weight::Milestone,
-            ActivityContent::Action { .. } => Weight::Step,
+    /// Nothing more is posted.
+    pub(super) fn lose(&self) {
+        warn!(session = %self.session, "the lease is lost; nothing more is posted");
+        self.lost.send_replace(true);
+    }
+
+    /// Waits until the journal may work again.
+    pub(super) async fn journal_fails(&self, error: JournalError) {
+        warn!("the outbox's rows cannot be read or written: {error}");
+        sleep(LONGEST_PAUSE).await;
+    }
+
+    /// Writes down what became of an effect, or waits until it is to be tried again. `false`: the lease is lost.
+    pub(super) async fn settle(&self, id: i64, tried: Tried, pace: &mut Pace) -> bool {
+        let settled = match tried {
+            Tried::Happened => self.journal.effect_done(id).await,
+            Tried::Refused(reason) => {
+                warn!(session = %self.session, "an effect was refused for good: {reason}");
+                self.journal.effect_failed(id).await
+            }
+            Tried::LeaseLost => {
+                self.lose();
+                return false;
+            }
+            Tried::Later(reason, after) => {
+                debug!(session = %self.session, "an effect waits: {reason}");
+                sleep(after.unwrap_or(pace.0)).await;
+                pace.0 = (pace.0 * 2).min(LONGEST_PAUSE);
+                return true;
+            }
         };
-        let permit = linear.spending().turn(weight, POINTS_OF_A_CHANGE).await;
-        let Err(error) = linear.post(permit, activity).await else { return Tried::Happened };
-        match error.retry(crate::worker::now().as_millis()) {
-            Retry::Done => Tried::Happened,
-            Retry::Never => Tried::Refused(error.to_string()),
-            Retry::AfterMs(ms) => Tried::Later(error.to_string(), Some(Duration::from_millis(ms))),
-            Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
+        match settled {
+            Ok(()) => *pace = Pace::default(),
+            Err(error) => self.journal_fails(error).await,
         }
+        true
+    }
+
+    /// Says something in Linear by a permit that was given for it.
+    pub(super) async fn say(&self, effect: &Effect, permit: Permit) -> Tried {
+        let Some(linear) = &self.outside.linear else { return Tried::Happened };
+        let new = |id, content| NewActivity::new(id, self.session.clone(), content);
+        let activity = match effect {
+            Effect::Activity { id, content, ephemeral } => {
+                NewActivity { ephemeral: *ephemeral, ..new(*id, content.clone()) }
+            }
+            Effect::Words { id, body, .. } => new(*id, ActivityContent::Thought { body: body.clone() }),
+            Effect::Question { id, body, options } => {
+                let options = options.iter().map(|option| (None, option.clone())).collect();
+                let content = ActivityContent::Elicitation { body: body.clone() };
+                NewActivity { signal: Some(AgentSignal::Select { options }), ..new(*id, content) }
+            }
+            _ => return Tried::Refused("this is nothing to say".to_owned()),
+        };
+        linear.post(permit, &activity).await.map_or_else(of_linear, |()| Tried::Happened)
     }
 
     async fn happen(&self, effect: &Effect) -> Tried {
@@ -122,17 +147,11 @@ impl Pump {
             return Tried::Happened;
         }
         match effect {
-            Effect::Activity { id, content, ephemeral } => {
-                let mut activity = NewActivity::new(*id, self.session.clone(), content.clone());
-                activity.ephemeral = *ephemeral;
-                self.post(&activity).await
-            }
-            Effect::Question { id, body, options } => {
-                let content = ActivityContent::Elicitation { body: body.clone() };
-                let mut activity = NewActivity::new(*id, self.session.clone(), content);
-                let options = options.iter().map(|option| (None, option.clone())).collect();
-                activity.signal = Some(AgentSignal::Select { options });
-                self.post(&activity).await
+            // Without Linear there is nobody to tell.
+            Effect::Activity { .. } | Effect::Question { .. } | Effect::Words { .. } => Tried::Happened,
+            Effect::Plan { .. } | Effect::Link { .. } | Effect::IssueStarted { .. } => {
+                let Some(linear) = &self.outside.linear else { return Tried::Happened };
+                side::happen(linear, &self.session, effect).await.map_or_else(of_linear, |()| Tried::Happened)
             }
             Effect::OpenSession { session_key, token, session } => {
                 let Some(panel) = &self.outside.panel else { return Tried::Happened };
@@ -178,6 +197,16 @@ impl Pump {
             }
         }
         panel.update_session(id, update).await.map_or_else(tried, |_| Tried::Happened)
+    }
+}
+
+fn of_linear(error: CallError) -> Tried {
+    match error.retry(crate::worker::now().as_millis()) {
+        Retry::Done => Tried::Happened,
+        Retry::Never => Tried::Refused(error.to_string()),
+        // How long nothing may be sent is kept by what may be spent; this only stands in line again.
+        Retry::AfterMs(_) => Tried::Later(error.to_string(), Some(SHORTEST_PAUSE)),
+        Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
     }
 }
 

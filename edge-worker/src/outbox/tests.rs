@@ -1,5 +1,7 @@
 //! What leaves, when, and under which lease; against a small panel and the stand-in for Linear.
 
+mod limits;
+
 use std::time::Duration;
 
 use shared::activity_id::{Step, activity_id};

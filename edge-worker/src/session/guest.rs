@@ -5,6 +5,7 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::AgentSession;
 use shared::id::{FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
+use shared::linear::weight::Weight;
 use shared::route::assignment::Assignment;
 use shared::session::SessionUpdate;
 
@@ -62,11 +63,8 @@ pub fn first_thought(taken: &Taken) -> Effect {
     if let Some(words) = taken.repository.as_deref().and_then(|kept| Assignment::read(kept).words()) {
         body = format!("{body}\n\n{words}");
     }
-    Effect::Activity {
-        id: activity_id(&taken.event.body.agent_session().id, taken.seq, Step::FirstThought),
-        content: ActivityContent::Thought { body },
-        ephemeral: false,
-    }
+    let id = activity_id(&taken.event.body.agent_session().id, taken.seq, Step::FirstThought);
+    Effect::Words { id, body, weight: Weight::First }
 }
 
 /// The record of an event's session in the panel.

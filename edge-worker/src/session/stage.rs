@@ -74,7 +74,7 @@ impl Panel {
 pub struct Stage {
     folder: tempfile::TempDir,
     /// Linear.
-    pub linear: LinearHandle,
+    pub linear: Arc<LinearHandle>,
     /// The panel.
     pub panel: Arc<Mutex<Panel>>,
     /// What a session works with.
@@ -123,9 +123,23 @@ impl Stage {
 
     /// A stage with these repositories.
     pub async fn with(behaviour: &'static str, repositories: &[&str]) -> Self {
+        let linear = LinearStandIn::start(LinearConfig::default()).await.unwrap();
+        Self::set(behaviour, repositories, Arc::new(linear), LinearUse::default()).await
+    }
+
+    /// A stage that shares its Linear with others, of which it may spend so much.
+    pub async fn beside(linear: Arc<LinearHandle>, linear_use: LinearUse) -> Self {
+        Self::set("good", &["app"], linear, linear_use).await
+    }
+
+    async fn set(
+        behaviour: &'static str,
+        repositories: &[&str],
+        linear: Arc<LinearHandle>,
+        linear_use: LinearUse,
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let linear = LinearStandIn::start(LinearConfig::default()).await.unwrap();
         let panel = Arc::new(Mutex::new(Panel { flush_ms: 50, ..Panel::default() }));
         let authorization = format!("Bearer {}", linear.config().access_token);
         let token =
@@ -143,7 +157,6 @@ impl Stage {
         let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid())).unwrap();
         let http = crate::http::client().unwrap();
         let proxy = ProxyClient::new(http.clone(), base.clone(), key.clone(), journal.worker_id());
-        let linear_use = LinearUse::default();
         let outside = Outside {
             linear: Some(LinearClient::new(http.clone(), proxy, linear_use.clone())),
             panel: Some(PanelClient::new(http, base, key)),

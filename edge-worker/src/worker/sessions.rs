@@ -41,6 +41,8 @@ struct Sessions {
 /// Everything of a worker as it is configured.
 pub async fn station(config: Config) -> anyhow::Result<Station> {
     let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid()))?;
+    journal.redactor().learn(crate::redact::of_environment());
+    journal.redactor().learn([config.key.reveal()]);
     let http = http::client().context("no HTTP client")?;
     let proxy =
         ProxyClient::new(http.clone(), config.proxy_url.clone(), config.key.clone(), journal.worker_id());
@@ -74,7 +76,8 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let clock = Arc::new(BootClock);
     let leases = Leases::new(Arc::clone(&clock) as Arc<_>);
     let linear_use = LinearUse::default();
-    let linear = Some(LinearClient::new(http, proxy.clone(), linear_use.clone()));
+    let linear =
+        Some(LinearClient::new(http, proxy.clone(), linear_use.clone()).secret_in(journal.redactor()));
     let outside = Outside { linear, panel, screen: None };
     let transport = config.transport;
     let workshop = Sessions {

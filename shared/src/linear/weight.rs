@@ -19,6 +19,24 @@ pub enum Weight {
 }
 
 impl Weight {
+    const ALL: [Self; 5] = [Self::Final, Self::Question, Self::First, Self::Milestone, Self::Step];
+
+    /// As a row of the outbox names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::Question => "question",
+            Self::First => "first",
+            Self::Milestone => "milestone",
+            Self::Step => "step",
+        }
+    }
+
+    /// The weight of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|weight| weight.name() == name)
+    }
+
     /// The part of what there is to spend that this weight must leave to heavier ones.
     pub const fn floor(self) -> f64 {
         match self {

@@ -25,7 +25,9 @@ pub fn effect(say: Say, effect: &Effect) {
             let tool = format!("{:>8}", first_line(action, 20));
             say.note(format!("{}  {}", say.tint_note(Tone::Faint, &tool), first_line(parameter, LONGEST)));
         }
-        Effect::Activity { content: ActivityContent::Thought { body }, .. } if !body.trim().is_empty() => {
+        Effect::Words { body, .. } | Effect::Activity { content: ActivityContent::Thought { body }, .. }
+            if !body.trim().is_empty() =>
+        {
             for line in harmless(body.trim()).lines() {
                 say.note(format!("{}  {line}", say.tint_note(Tone::Faint, "       │")));
             }
