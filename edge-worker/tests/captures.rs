@@ -100,8 +100,7 @@ fn check(row: &Row, told: &Replayed) {
     let kind = told.error.as_ref().map(|error| error.kind);
     assert_eq!((told.outcome, kind, told.turns), (outcome, error, turns), "{name}: {told:?}");
     assert_eq!(told.unknown_lines, 0, "{name}");
-    let has_id = name != "input-control";
-    assert_eq!(told.session_id.is_some(), has_id, "{name}");
+    assert!(told.session_id.is_some(), "{name}");
 }
 
 /// The files of a folder that begin so and are in no row.

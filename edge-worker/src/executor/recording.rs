@@ -44,6 +44,17 @@ fn is_object(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() && bytes.trim_ascii().starts_with(b"{")
 }
 
+/// The first text of this name in what the program wrote: for recordings whose beginning is missing.
+pub fn first_text(entries: &[Entry], name: &str) -> Option<String> {
+    entries.iter().find_map(|entry| match entry {
+        Entry::Out(Line::Whole(bytes)) => {
+            let value = surrogate::parse::<Value>(&String::from_utf8_lossy(bytes)).ok()?;
+            value.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+        }
+        _ => None,
+    })
+}
+
 /// The elements of an array, as many as can be read; what is left is one more line.
 fn elements(bytes: &[u8]) -> Vec<Entry> {
     let mut rest = bytes.trim_ascii().get(1..).unwrap_or_default();

@@ -69,6 +69,22 @@ pub fn next(error: &RunError) -> String {
     }
 }
 
+/// What people see while a failed request to the model's service is tried again; `error` is the executor's word for it.
+pub fn waiting(error: &str, attempt: u64, max: Option<u64>, delay_ms: Option<u64>) -> String {
+    let cause = match error {
+        "overloaded" => "The model's service is overloaded",
+        "rate_limit" => "The model's service takes no more requests at the moment",
+        "server_error" => "The model's service failed",
+        _ => "The model's service does not answer",
+    };
+    let of = max.map(|max| format!(" of {max}")).unwrap_or_default();
+    let when = match delay_ms.map(|delay| delay.div_ceil(1000)) {
+        Some(seconds) if seconds > 0 => format!(" in {seconds} s"),
+        _ => String::new(),
+    };
+    format!("{cause}; I try again{when} (try {attempt}{of}).")
+}
+
 /// Why a run could not be started, with the mend; a full disk is named as such.
 pub fn not_started(error: &ExecutorError) -> String {
     let (ExecutorError::Spawn { source, .. } | ExecutorError::RunFile { source, .. }) = error else {
@@ -127,6 +143,13 @@ mod tests {
         let resets_at = Some(Timestamp::from_millis(1_795_400_000_000));
         let error = RunError { resets_at, ..error(RunErrorKind::UsageLimit, "x") };
         assert!(next(&error).contains("reset at 2026-11-23T"), "{}", next(&error));
+    }
+
+    #[test]
+    fn people_see_why_nothing_comes() {
+        let words = waiting("overloaded", 3, Some(10), Some(7_400));
+        assert_eq!(words, "The model's service is overloaded; I try again in 8 s (try 3 of 10).");
+        assert_eq!(waiting("?", 2, None, None), "The model's service does not answer; I try again (try 2).");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use shared::activity_id::{Step, activity_id};
 use shared::id::{AgentSessionId, FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
 
-use crate::executor::{RunEvent, RunEventKind};
+use crate::executor::{RunEvent, RunEventKind, trouble};
 use crate::journal::effect::Effect;
 use crate::journal::run::Held;
 
@@ -49,6 +49,11 @@ impl Speaker {
                         result: None,
                     };
                     effects.push(self.activity(line, content, true));
+                }
+                // One failed request is nothing; from the second on people see why nothing comes.
+                RunEventKind::Retry { attempt, max, delay_ms, error, .. } if *attempt > 1 => {
+                    let body = trouble::waiting(error, *attempt, *max, *delay_ms);
+                    effects.push(self.activity(line, ActivityContent::Thought { body }, true));
                 }
                 _ => {}
             }

@@ -1,6 +1,7 @@
 //! What a session does, from its first event to the last word, with a stand-in agent.
 
 mod issue;
+mod troubles;
 
 use serde_json::json;
 use shared::activity_id::{Step, activity_id};

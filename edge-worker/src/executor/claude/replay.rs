@@ -36,11 +36,12 @@ pub fn replay(stdout: &[u8], exit: Option<Exit>, prior_cost_micro_usd: u64) -> R
     let mut open = Open::default();
     let mut total_micro_usd = None;
     let mut events = Vec::new();
-    for entry in recording::read(stdout) {
+    let entries = recording::read(stdout);
+    for entry in &entries {
         match entry {
-            Entry::In(line) => open.written(&line),
+            Entry::In(line) => open.written(line),
             Entry::Out(line) => {
-                let told = stream::read(&line);
+                let told = stream::read(line);
                 session.observe_line(&told);
                 for event in told {
                     open.told(&event.kind);
@@ -62,13 +63,11 @@ pub fn replay(stdout: &[u8], exit: Option<Exit>, prior_cost_micro_usd: u64) -> R
     if !has_result {
         session.turn_is_open();
     }
-    Replay {
-        outcome: session.finish(exit, "", Duration::ZERO),
-        events,
-        is_judged,
-        is_asking: !open.questions.is_empty(),
-        total_micro_usd,
+    let mut outcome = session.finish(exit, "", Duration::ZERO);
+    if outcome.executor_session_id.is_none() {
+        outcome.executor_session_id = recording::first_text(&entries, "session_id");
     }
+    Replay { outcome, events, is_judged, is_asking: !open.questions.is_empty(), total_micro_usd }
 }
 
 /// Judges files one after the other: what an earlier one tells of a conversation's cost is taken off a later one's sum.

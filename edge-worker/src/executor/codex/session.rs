@@ -101,15 +101,15 @@ impl Session {
     }
 
     fn judge(&self, exit: Option<Exit>, stderr: &str) -> (RunEnd, Option<RunError>) {
-        let exit_words = exit.map_or_else(|| "unknown exit".to_owned(), |exit| exit.to_string());
+        let exit_words = exit.map(|exit| format!(" with {exit}")).unwrap_or_default();
         let stderr = stderr.trim();
-        let failed = |kind, cause: &str| (RunEnd::Failed, Some(trouble::error(kind, cause)));
+        let failed = |kind, cause: &str| (RunEnd::Failed, Some(error(kind, cause)));
         match &self.last {
             Some(last) if self.has_result() => match last.terminal_reason.as_deref() {
                 _ if last.ok && exit == Some(Exit::Code(0)) => (RunEnd::Completed, None),
                 _ if last.ok => failed(
                     RunErrorKind::BadExit,
-                    &format!("codex reported success and then ended with {exit_words}"),
+                    &format!("codex reported success and then ended{exit_words}"),
                 ),
                 Some("interrupted") => (RunEnd::Stopped, None),
                 _ => {
@@ -119,7 +119,7 @@ impl Session {
                 }
             },
             _ => {
-                let mut cause = format!("codex ended without a result ({exit_words})");
+                let mut cause = format!("codex ended{exit_words} and gave no result");
                 let said = self.error.as_ref().map_or(stderr, |(_, words)| words.as_str());
                 if !said.is_empty() {
                     cause = format!("{cause}: {said}");
@@ -131,5 +131,18 @@ impl Session {
                 )
             }
         }
+    }
+}
+
+/// The words of the table, but for what is mended elsewhere than for `claude`.
+fn error(kind: RunErrorKind, cause: &str) -> RunError {
+    match kind {
+        RunErrorKind::Authentication => RunError::new(
+            kind,
+            format!(
+                "{cause} (Codex is not signed in: run `codex login` on the worker's machine, or give it a valid OPENAI_API_KEY)"
+            ),
+        ),
+        _ => trouble::error(kind, cause),
     }
 }

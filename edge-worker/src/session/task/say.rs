@@ -7,6 +7,7 @@ use shared::session::{SessionState, SessionUpdate};
 
 use super::super::{answer, guest};
 use super::Task;
+use crate::executor::{ExecutorError, trouble};
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
@@ -62,7 +63,9 @@ impl Task {
         session: &AgentSession,
         failure: &anyhow::Error,
     ) -> Result<(), JournalError> {
-        let reason = format!("{failure:#}");
+        let reason = failure
+            .downcast_ref::<ExecutorError>()
+            .map_or_else(|| format!("{failure:#}"), trouble::not_started);
         let outbox = self.outbox(session, taken.token);
         outbox
             .add(Effect::UpdateSession(Box::new(answer::over(

@@ -71,8 +71,8 @@ fn bad_exit(evidence: &Evidence<'_>) -> RunError {
 
 fn no_result(evidence: &Evidence<'_>) -> RunError {
     let kind = evidence.api_error.map_or(RunErrorKind::NoResult, api_error_kind);
-    let message =
-        format!("claude ended without a result ({}){}", exit_words(evidence.exit), stderr_words(evidence));
+    let exit = evidence.exit.map(|exit| format!(" with {exit}")).unwrap_or_default();
+    let message = format!("claude ended{exit} and gave no result{}", stderr_words(evidence));
     trouble::error(kind, &message)
 }
 
