@@ -267,6 +267,52 @@ test("a key that was made here opens the stream until it is revoked here", async
   await page.close();
 });
 
+test("a repository and a worker are set up by keyboard, and what is wrong stands beside its field", async () => {
+  const { page, seen } = await open("/workers");
+  const [{ id, name }] = system.up.repositories;
+  const ask = async (path) => (await fetch(system.up.panel_url + path, { headers: { authorization: `Bearer ${system.up.owner_api_key}` } })).json();
+  const saved = (word) => page.locator(`[data-saved="${word}"]`).waitFor({ timeout: SOON });
+  await page.getByLabel("Slots of by hand").first().fill("3");
+  await page.keyboard.press("Enter");
+  const wanted = async () => (await ask("/api/workers")).items.find((known) => known.id === worker.id).wantedSlots;
+  await until("the slots", SOON, async () => (await wanted()) === 3);
+  await page.getByLabel("Slots of by hand").first().fill("0");
+  await page.keyboard.press("Enter");
+  await page.locator(".set .refusal", { hasText: "from 1 to" }).waitFor({ timeout: SOON });
+  assert.equal(await wanted(), 3);
+  await page.getByRole("link", { name, exact: true }).first().press("Enter");
+  await page.getByRole("heading", { name, level: 1 }).waitFor({ timeout: SOON });
+  assert.ok(page.url().endsWith(`/repositories/${id}`), page.url());
+  await saved("true");
+  await page.getByLabel("Allowed tools", { exact: true }).fill("Read\n\nBash(git *)");
+  await page.getByLabel("Sessions at once").fill("2");
+  await page.getByLabel("A tool that no rule names").selectOption("ask");
+  await page.getByLabel("Model", { exact: true }).fill("--nasty");
+  await saved("false");
+  await page.keyboard.press("Enter");
+  await page.locator("#model-wrong", { hasText: "begins with" }).waitFor({ timeout: SOON });
+  assert.equal(await page.getByLabel("Model", { exact: true }).getAttribute("aria-invalid"), "true");
+  assert.equal((await ask(`/api/repositories/${id}`)).allowedTools, null, "nothing of a refused form is kept");
+  // The browser tells of the refused request; nothing else went wrong.
+  assert.ok(seen.errors.every((error) => error.includes("400")), String(seen.errors));
+  await page.getByLabel("Model", { exact: true }).fill("claude-opus-4-6");
+  await page.keyboard.press("Enter");
+  await saved("true");
+  const set = await ask(`/api/repositories/${id}`);
+  assert.deepEqual([set.model, set.allowedTools, set.permissions, set.maxSessions], ["claude-opus-4-6", ["Read", "Bash(git *)"], "ask", 2]);
+  await page.reload();
+  await page.locator('#model').waitFor({ timeout: SOON });
+  assert.equal(await page.getByLabel("Model", { exact: true }).inputValue(), "claude-opus-4-6");
+  assert.equal(await page.getByLabel("A tool that no rule names").inputValue(), "ask");
+  for (const width of [1280, 320]) {
+    await page.setViewportSize({ width, height: 800 });
+    await keep(page, `repository-${width}`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(overflow <= 0, `${overflow} px too wide at ${width} px`);
+  }
+  await page.close();
+});
+
 test("both pages fit into 320 px and have a light and a dark dress", async () => {
   const { page, seen } = await open("/deliveries");
   for (const path of ["/deliveries", "/workers"]) {

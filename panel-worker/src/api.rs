@@ -1,5 +1,6 @@
 //! The REST interface, a file a resource. Handlers are short: check, load, act, answer.
 
+pub mod credentials;
 pub mod deliveries;
 pub mod executor_check;
 mod given;
@@ -10,11 +11,14 @@ pub mod manual_run;
 pub mod me;
 pub mod overview;
 mod query;
+pub mod recoveries;
 pub mod repositories;
 pub mod session;
 pub mod sessions;
 pub mod status;
 pub mod steer;
+mod version;
+pub mod worker_config;
 pub mod worker_keys;
 pub mod workers;
 

@@ -1,6 +1,6 @@
 //! The version of an organization's configuration, and telling the hub of a new one.
 //!
-//! The version is a hash over what the repositories are configured with, so it changes when they do and never else.
+//! The version is a hash over what repositories, slots and credentials are set to, so it changes when they do and never else.
 //! Workers hear it on their stream and fetch what changed.
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,26 @@ struct Configured {
     execution_strategy: String,
     max_cost_per_task_micro_usd: Option<i64>,
     max_cost_per_day_micro_usd: Option<i64>,
+    model: Option<String>,
+    fallback_model: Option<String>,
+    allowed_tools: Option<String>,
+    disallowed_tools: Option<String>,
+    permissions: Option<String>,
+    max_sessions: Option<i64>,
+}
+
+/// What of a worker is.
+#[derive(Serialize, Deserialize)]
+struct Wanted {
+    id: String,
+    wanted_slots: i64,
+}
+
+/// What of a credential is: a fresh envelope is another credential.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    variable: String,
+    envelope: String,
 }
 
 /// The version now: 32 hex digits.
@@ -40,12 +60,25 @@ pub async fn etag(db: &Db, org: OrgId) -> Answer<String> {
     let repositories: Vec<Configured> = db
         .rows(
             "SELECT id, name, path, remote, base_branch, linear_workspace_id, linear_token, github_token, codegen_enabled,
-               codegen_org_id, codegen_token, execution_strategy, max_cost_per_task_micro_usd, max_cost_per_day_micro_usd
+               codegen_org_id, codegen_token, execution_strategy, max_cost_per_task_micro_usd, max_cost_per_day_micro_usd,
+               model, fallback_model, allowed_tools, disallowed_tools, permissions, max_sessions
              FROM repositories WHERE organization_id = ? ORDER BY id",
             vec![org.to_string().into()],
         )
         .await?;
-    let mut etag = sha256_hex(&serde_json::to_vec(&repositories)?);
+    let workers: Vec<Wanted> = db
+        .rows(
+            "SELECT id, wanted_slots FROM workers WHERE organization_id = ? AND wanted_slots IS NOT NULL ORDER BY id",
+            vec![org.to_string().into()],
+        )
+        .await?;
+    let credentials: Vec<Sealed> = db
+        .rows(
+            "SELECT variable, envelope FROM executor_credentials WHERE organization_id = ? ORDER BY variable",
+            vec![org.to_string().into()],
+        )
+        .await?;
+    let mut etag = sha256_hex(&serde_json::to_vec(&(repositories, workers, credentials))?);
     etag.truncate(32);
     Ok(etag)
 }

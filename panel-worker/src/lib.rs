@@ -4,6 +4,7 @@
 //! Every query names the caller's organization (invariant P1). Commands to a hub go through the [`outbox`].
 
 mod api;
+mod audit;
 mod auth;
 mod configuration;
 mod db;

@@ -55,17 +55,43 @@ async fn route(request: Request, env: &Env) -> Answer<Response> {
         (Method::Put, ["leases", key]) => api::leases::show(key, request, &caller, env).await,
         (Method::Get, ["repositories"]) => api::repositories::list(&request, &caller, env).await,
         (Method::Post, ["repositories"]) => api::repositories::create(request, &caller, env).await,
+        (Method::Get, ["repositories", id]) => api::repositories::show(id, &caller, env).await,
+        (Method::Patch, ["repositories", id]) => {
+            api::repositories::settings::update(id, request, &caller, env).await
+        }
         (Method::Get, ["workers"]) => api::workers::list(&caller, env).await,
+        (Method::Get, ["workers", "me", "config"]) => api::worker_config::show(&request, &caller, env).await,
+        (Method::Post, ["workers", "me", "recoveries"]) => {
+            api::recoveries::create(request, &caller, env).await
+        }
+        (Method::Patch, ["workers", id]) if *id != "me" => {
+            api::workers::update(id, request, &caller, env).await
+        }
+        (Method::Get, ["executor-credentials"]) => api::credentials::list(&caller, env).await,
+        (Method::Put, ["executor-credentials", variable]) => {
+            api::credentials::put(variable, request, &caller, env).await
+        }
+        (Method::Delete, ["executor-credentials", variable]) => {
+            api::credentials::delete(variable, &caller, env).await
+        }
         (Method::Get, ["worker-keys"]) => api::worker_keys::list(&request, &caller, env).await,
         (Method::Delete, ["worker-keys", id]) => api::worker_keys::revoke(id, &caller, env).await,
         (Method::Post, ["worker-keys"]) => api::worker_keys::create(request, &caller, env).await,
         (
             _,
             [
-                "me" | "overview" | "sessions" | "repositories" | "workers" | "worker-keys" | "deliveries"
-                | "status",
+                "me"
+                | "overview"
+                | "sessions"
+                | "repositories"
+                | "workers"
+                | "worker-keys"
+                | "deliveries"
+                | "status"
+                | "executor-credentials",
             ]
-            | ["sessions" | "leases" | "worker-keys", _]
+            | ["sessions" | "leases" | "worker-keys" | "repositories" | "workers" | "executor-credentials", _]
+            | ["workers", "me", "config" | "recoveries"]
             | ["sessions", _, "logs" | "feedback" | "answers" | "stop" | "retry"]
             | ["deliveries", _, "replay" | "dismiss"]
             | ["codegen", "test"],

@@ -29,6 +29,20 @@ pub async fn forward(mut request: Request, env: &Env, path: &str) -> Answer<Resp
     Ok(hub_stub::hub(env, key.org())?.fetch_with_request(inner).await?)
 }
 
+/// `GET /v1/tokens/linear?workspaceId=`: without the parameter, of the only workspace, or of one of them.
+pub async fn linear_token(request: Request, env: &Env) -> Answer<Response> {
+    let url = request.url()?;
+    let asked =
+        url.query_pairs().find(|(name, _)| name == "workspaceId").map(|(_, value)| value.into_owned());
+    let Some(workspace) = asked else { return forward(request, env, "/tokens/linear").await };
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if workspace.is_empty() || workspace.len() > 128 || !workspace.chars().all(plain) {
+        let detail = "`workspaceId` must be the id of a Linear workspace, as events carry it";
+        return Err(Problem::new(ProblemCode::InvalidRequest, detail).into());
+    }
+    forward(request, env, &format!("/tokens/linear?workspaceId={workspace}")).await
+}
+
 /// `GET /v1/events`: NDJSON from the stateless Worker, or the hub's WebSocket itself.
 pub async fn stream(request: Request, env: &Env) -> Answer<Response> {
     let key = credential::worker_key(&request)?;

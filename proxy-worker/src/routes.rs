@@ -40,7 +40,7 @@ async fn route(path: &str, request: Request, env: Env, context: &Context) -> Ans
         "/v1/workers" => edge_api::forward(request, &env, "/workers").await,
         "/v1/acks" => edge_api::forward(request, &env, "/acks").await,
         "/v1/heartbeats" => edge_api::forward(request, &env, "/heartbeats").await,
-        "/v1/tokens/linear" => edge_api::forward(request, &env, "/tokens/linear").await,
+        "/v1/tokens/linear" => edge_api::linear_token(request, &env).await,
         "/v1/workers/me/drain" => edge_api::forward(request, &env, "/workers/me/drain").await,
         "/v1/deliveries" => deliveries::list(request, &env).await,
         "/v1/status" => deliveries::status(request, &env).await,

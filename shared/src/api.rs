@@ -8,6 +8,7 @@ use crate::id::{KeyId, OrgId, RepositoryId, WorkerId};
 use crate::session::SessionState;
 use crate::time::Timestamp;
 use crate::worker::WorkerState;
+use crate::worker_config::Permissions;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,24 @@ pub struct Repository {
     pub linear_workspace_id: Option<String>,
     /// `local-only`, `cloud-only`, `hybrid-smart`, `hybrid-parallel`, `cost-optimized`.
     pub execution_strategy: String,
+    /// The model that is set for its runs; null, here and below: the worker's own file decides.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The model that takes over when the first one is overloaded.
+    #[serde(default)]
+    pub fallback_model: Option<String>,
+    /// Tools that agents use without asking.
+    #[serde(default)]
+    pub allowed_tools: Option<Vec<String>>,
+    /// Tools that agents never get.
+    #[serde(default)]
+    pub disallowed_tools: Option<Vec<String>>,
+    /// What becomes of a tool that is neither.
+    #[serde(default)]
+    pub permissions: Option<Permissions>,
+    /// The most sessions at once.
+    #[serde(default)]
+    pub max_sessions: Option<u32>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -64,6 +83,54 @@ pub struct NewRepository {
     pub linear_workspace_id: Option<String>,
 }
 
+/// `PATCH /api/repositories/:id`: what is left out stays, null unsets it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RepositoryUpdate {
+    /// The branch that work starts from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_branch: Option<String>,
+    /// `local-only`, `cloud-only`, `hybrid-smart`, `hybrid-parallel`, `cost-optimized`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_strategy: Option<String>,
+    /// The model.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub model: Option<Option<String>>,
+    /// The model that takes over.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub fallback_model: Option<Option<String>>,
+    /// Allowed tools.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Option<Vec<String>>>,
+    /// Disallowed tools.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub disallowed_tools: Option<Option<Vec<String>>>,
+    /// What becomes of a tool that is neither.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Option<Permissions>>,
+    /// The most sessions at once; `slots` is taken for it too.
+    #[serde(alias = "slots", deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<Option<u32>>,
+}
+
+/// `PATCH /api/workers/:id`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct WorkerUpdate {
+    /// How many sessions it runs at once; null: its own file decides.
+    #[serde(deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Option<u32>>,
+}
+
+/// A field that is there, null or not.
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// A worker as the panel lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -81,6 +148,9 @@ pub struct Worker {
     pub executors: Vec<String>,
     /// How many sessions it runs at once.
     pub slots: u32,
+    /// How many people want it to run at once; null: its own file decides.
+    #[serde(default)]
+    pub wanted_slots: Option<u32>,
     /// How many it runs now.
     pub used: u32,
     /// Its share against others.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AgentSessionId, FencingToken, RepositoryId, SessionId, SessionKey};
 use crate::money::MicroUsd;
+use crate::recovery::Recovered;
 use crate::run::RunRecord;
 use crate::time::Timestamp;
 
@@ -191,6 +192,9 @@ pub struct SessionRecord {
     /// Its goes of an executor, oldest first.
     #[serde(default)]
     pub runs: Vec<RunRecord>,
+    /// Work that was pushed aside after its worker had lost the lease, oldest first.
+    #[serde(default)]
+    pub recoveries: Vec<Recovered>,
 }
 
 /// `POST /api/sessions` with a worker key: stores a record, idempotent by agent session or by `Idempotency-Key`.

@@ -13,7 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use shared::ack::{Ack, AckAnswer, AckState};
-use shared::api::{Me, NewRepository, NewWorkerKey, Overview, Page, Repository, SessionChanged, Worker};
+use shared::api::{
+    Me, NewRepository, NewWorkerKey, Overview, Page, Repository, RepositoryUpdate, SessionChanged, Worker,
+    WorkerUpdate,
+};
 use shared::event::{Actor, AgentSession, Change, Closing, Comment, Event, EventBody, Issue, IssueField};
 use shared::hub::delivery::EventState;
 use shared::id::{
@@ -23,6 +26,7 @@ use shared::id::{
 use shared::log_line::{LeaseShown, LeaseTaken, LogAnswer, LogLevel, LogLine, LogPost};
 use shared::money::MicroUsd;
 use shared::problem::{Problem, ProblemCode};
+use shared::recovery::{Recovered, Recovery};
 use shared::run::RunRecord;
 use shared::session::{AgentType, ExecutorType, NewSession, SessionRecord, SessionState, SessionUpdate};
 use shared::settings::Settings;
@@ -389,6 +393,13 @@ fn sessions_runs_and_lines_hold() {
         updated_at: NOW,
         next_seq: 4,
         runs: vec![run()],
+        recoveries: vec![Recovered {
+            run_id: RunId::from_uuid(uuid(2)),
+            branch: "eng-1-recovered-x".into(),
+            commit: "c0ffee".into(),
+            remote: None,
+            created_at: NOW,
+        }],
     };
     holds("session", &[record]);
     holds("session_changed", &[SessionChanged { status: SessionState::Stopped, updated_at: NOW }]);
@@ -409,6 +420,12 @@ fn the_panels_own_shapes_hold() {
         base_branch: "main".into(),
         linear_workspace_id: None,
         execution_strategy: "local-only".into(),
+        model: Some("claude-opus-4-6".into()),
+        fallback_model: None,
+        allowed_tools: Some(vec!["Bash(git *)".into()]),
+        disallowed_tools: Some(vec![]),
+        permissions: Some(Permissions::Ask),
+        max_sessions: Some(2),
         created_at: NOW,
         updated_at: NOW,
     };
@@ -430,6 +447,7 @@ fn the_panels_own_shapes_hold() {
         version: "0.1.0".into(),
         executors: vec!["claude".into()],
         slots: 2,
+        wanted_slots: Some(3),
         used: 1,
         weight: 1,
         queue: 0,
@@ -437,6 +455,29 @@ fn the_panels_own_shapes_hold() {
         last_seen_at: Some(NOW),
     };
     holds("worker", &[worker]);
+    holds(
+        "repository_update",
+        &[
+            RepositoryUpdate::default(),
+            RepositoryUpdate {
+                base_branch: Some("develop".into()),
+                model: Some(None),
+                allowed_tools: Some(Some(vec!["Read".into()])),
+                max_sessions: Some(Some(2)),
+                ..RepositoryUpdate::default()
+            },
+        ],
+    );
+    holds("worker_update", &[WorkerUpdate::default(), WorkerUpdate { slots: Some(None) }]);
+    let recovery = Recovery {
+        session_key: SessionKey::from("k"),
+        token: FencingToken(3),
+        run_id: RunId::from_uuid(uuid(2)),
+        branch: "eng-1-recovered-x".into(),
+        commit: "c0ffee".into(),
+        remote: Some("github.com/acme/app".into()),
+    };
+    holds("recovery", &[recovery]);
     holds(
         "me",
         &[Me {

@@ -14,8 +14,10 @@ mod logs;
 mod others;
 mod person;
 mod records;
+mod recoveries;
 mod retention;
 mod runs;
+mod settings;
 mod sign_in;
 mod steer;
 
@@ -70,6 +72,12 @@ fn main() -> ExitCode {
         configuration::what_is_known_already_is_not_sent_again,
         configuration::a_change_and_nothing_else_reaches_the_workers_stream,
         configuration::nasty_repositories_are_refused_and_change_nothing,
+        settings::what_is_set_for_a_repository_reaches_a_worker_within_five_seconds,
+        settings::slots_that_are_set_for_one_worker_reach_that_one_alone,
+        settings::nasty_settings_are_refused_by_their_field_and_change_nothing,
+        settings::a_credential_is_written_by_people_and_read_by_workers_alone,
+        recoveries::recovered_work_is_told_under_an_old_token_and_shown_once,
+        recoveries::nasty_recoveries_are_refused_and_nothing_is_kept,
         checks::nasty_checks_are_refused,
         checks::with_no_worker_on_line_a_check_says_so_at_once,
         checks::a_workers_result_comes_back_as_it_gave_it,

@@ -160,6 +160,16 @@ pub async fn the_linear_token_goes_to_a_worker_key_alone(system: Arc<System>) ->
     let answer = delivery::answer(system.http.get(&url).bearer_auth(&system.up.worker_key)).await?;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body["workspaceId"], system.up.linear_organization_id.as_str());
+    let of = async |workspace: &str| {
+        let asked = system.http.get(format!("{url}?workspaceId={workspace}"));
+        delivery::answer(asked.bearer_auth(&system.up.worker_key)).await
+    };
+    assert_eq!(of(&system.up.linear_organization_id).await?.body, answer.body);
+    of("another").await?.assert_refused("a workspace that is not connected", 404, "not_connected");
+    let long = "x".repeat(129);
+    for nasty in ["", "a%20b", "%27--", "%00", long.as_str()] {
+        of(nasty).await?.assert_refused(nasty, 400, "invalid_request");
+    }
     // It is one that the stand-in takes.
     let api = answer.body["apiUrl"].as_str().context("apiUrl")?;
     let query = system.http.post(api).json(&json!({"query": "query { viewer { id } }"}));

@@ -1,17 +1,21 @@
-//! `/api/repositories`: the list, and adding or changing one; with a worker key adding is idempotent.
+//! `/api/repositories`: the list, one of them, and adding or changing one; with a worker key adding is idempotent.
 //!
-//! Every change of them is told to the hub by [`configuration`].
+//! Every change of them is told to the hub by [`configuration`]. What is set for a repository's runs is in [`settings`].
+
+pub mod settings;
 
 use serde::Deserialize;
 use shared::api::{NewRepository, Page, Repository};
 use shared::id::{OrgId, RepositoryId};
 use shared::problem::{Problem, ProblemCode};
 use shared::time::Timestamp;
-use worker::{Env, Request, Response, ResponseBuilder};
+use shared::worker_config::Permissions;
+use worker::{Env, Request, Response};
 use worker_shell::failure::{Answer, Failure};
 use worker_shell::{body, clock, random, reply};
 
 use super::query::invalid;
+use super::{not_found, version};
 use crate::auth::caller::Caller;
 use crate::configuration;
 use crate::db::Db;
@@ -25,12 +29,29 @@ struct Row {
     base_branch: String,
     linear_workspace_id: Option<String>,
     execution_strategy: String,
+    model: Option<String>,
+    fallback_model: Option<String>,
+    allowed_tools: Option<String>,
+    disallowed_tools: Option<String>,
+    permissions: Option<String>,
+    max_sessions: Option<u32>,
     created_at: i64,
     updated_at: i64,
 }
 
 const COLUMNS: &str =
-    "id, name, path, remote, base_branch, linear_workspace_id, execution_strategy, created_at, updated_at";
+    "id, name, path, remote, base_branch, linear_workspace_id, execution_strategy, model, fallback_model,
+  allowed_tools, disallowed_tools, permissions, max_sessions, created_at, updated_at";
+
+/// A list of rules in its column.
+fn rules(json: Option<String>) -> Option<Vec<String>> {
+    json.and_then(|json| serde_json::from_str(&json).ok())
+}
+
+/// A word in its column.
+fn permissions(word: Option<String>) -> Option<Permissions> {
+    word.and_then(|word| serde_json::from_value(word.into()).ok())
+}
 
 impl From<Row> for Repository {
     fn from(row: Row) -> Self {
@@ -42,6 +63,12 @@ impl From<Row> for Repository {
             base_branch: row.base_branch,
             linear_workspace_id: row.linear_workspace_id,
             execution_strategy: row.execution_strategy,
+            model: row.model,
+            fallback_model: row.fallback_model,
+            allowed_tools: rules(row.allowed_tools),
+            disallowed_tools: rules(row.disallowed_tools),
+            permissions: permissions(row.permissions),
+            max_sessions: row.max_sessions,
             created_at: Timestamp::from_millis(row.created_at),
             updated_at: Timestamp::from_millis(row.updated_at),
         }
@@ -52,13 +79,8 @@ impl From<Row> for Repository {
 pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Response> {
     let (db, org) = (Db::of(env)?, caller.org());
     let etag = format!("W/\"{}\"", configuration::etag(&db, org).await?);
-    let known = request.headers().get("if-none-match")?;
-    if known.is_some_and(|known| known.split(',').map(str::trim).any(|tag| tag == "*" || same(tag, &etag))) {
-        return Ok(ResponseBuilder::new()
-            .with_status(304)
-            .with_header("etag", &etag)?
-            .with_header("cache-control", "no-store")?
-            .empty());
+    if version::is_known(request, &etag)? {
+        return version::not_modified(&etag);
     }
     let rows: Vec<Row> = db
         .rows(
@@ -72,9 +94,21 @@ pub async fn list(request: &Request, caller: &Caller, env: &Env) -> Answer<Respo
     Ok(response)
 }
 
-/// Weak comparison: whether both are strong does not matter.
-fn same(given: &str, own: &str) -> bool {
-    given.trim_start_matches("W/") == own.trim_start_matches("W/")
+/// `GET …/:id`.
+pub async fn show(id: &str, caller: &Caller, env: &Env) -> Answer<Response> {
+    let row = by_id(&Db::of(env)?, caller.org(), id).await?;
+    reply::json(&Repository::from(row))
+}
+
+async fn by_id(db: &Db, org: OrgId, id: &str) -> Answer<Row> {
+    let id: RepositoryId = id.parse().map_err(|_| not_found("repository"))?;
+    let row = db
+        .first(
+            &format!("SELECT {COLUMNS} FROM repositories WHERE organization_id = ? AND id = ?"),
+            vec![org.to_string().into(), id.to_string().into()],
+        )
+        .await?;
+    row.ok_or_else(|| not_found("repository"))
 }
 
 /// `POST`: a worker that comes with a repository it serves, which changes nothing of one that is known; or a person,

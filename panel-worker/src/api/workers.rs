@@ -1,22 +1,53 @@
-//! `GET /api/workers`: the hub knows who is there; D1 remembers who was.
+//! `/api/workers`: the hub knows who is there; D1 remembers who was, and how many slots people want of each.
+
+use std::collections::HashMap;
 
 use serde::Deserialize;
-use shared::api::{Page, Worker};
+use shared::api::{Page, Worker, WorkerUpdate};
 use shared::id::{OrgId, WorkerId};
 use shared::status::WorkerStatus;
 use shared::time::Timestamp;
 use shared::worker::WorkerState;
-use worker::{Env, Response};
+use shared::worker_config::flaw_of_slots;
+use worker::{Env, Request, Response};
 use worker_shell::failure::Answer;
-use worker_shell::{log, reply};
+use worker_shell::{body, log, reply};
 
+use super::not_found;
+use super::query::invalid;
 use crate::auth::caller::Caller;
 use crate::db::Db;
-use crate::hub_stub;
+use crate::{audit, configuration, hub_stub};
 
 /// All workers of the organization.
 pub async fn list(caller: &Caller, env: &Env) -> Answer<Response> {
     reply::json(&Page { items: all(caller.org(), env).await?, next: None })
+}
+
+/// `PATCH …/:id`: how many sessions it is to run at once. It obeys at its next look at its configuration.
+pub async fn update(id: &str, mut request: Request, caller: &Caller, env: &Env) -> Answer<Response> {
+    let org = caller.operator()?;
+    let id: WorkerId = id.parse().map_err(|_| not_found("worker"))?;
+    let update: WorkerUpdate = body::read_json(&mut request, 4096).await?;
+    // One that nobody has looked at yet has no row to write to.
+    all(org, env).await?;
+    let db = Db::of(env)?;
+    if let Some(slots) = update.slots {
+        if let Some(flaw) = flaw_of_slots("slots", slots) {
+            return Err(invalid(flaw));
+        }
+        db.batch(vec![
+            db.statement(
+                "UPDATE workers SET wanted_slots = ?3 WHERE organization_id = ?1 AND id = ?2 AND wanted_slots IS NOT ?3",
+                vec![org.to_string().into(), id.to_string().into(), slots.map(u64::from).into()],
+            )?,
+            audit::row(&db, caller, "worker_changed", Some(id.to_string()))?,
+        ])
+        .await?;
+        configuration::changed(env, &db, org).await?;
+    }
+    let known = all(org, env).await?.into_iter().find(|worker| worker.id == id);
+    reply::json(&known.ok_or_else(|| not_found("worker"))?)
 }
 
 /// Asks the hub; where it does not answer, the record is shown, everyone offline.
@@ -24,7 +55,14 @@ pub async fn all(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
     match hub_stub::post::<Vec<WorkerStatus>>(env, org, "/workers/list", &()).await {
         Ok(statuses) => {
             remember(org, &statuses, env).await?;
-            Ok(statuses.into_iter().map(worker).collect())
+            let wanted = wanted(org, env).await?;
+            Ok(statuses
+                .into_iter()
+                .map(|status| {
+                    let slots = wanted.get(&status.id).copied();
+                    worker(status, slots)
+                })
+                .collect())
         }
         Err(failure) => {
             log::error("hub.not_reached", &[("reason", &failure.problem().detail)]);
@@ -33,7 +71,23 @@ pub async fn all(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
     }
 }
 
-fn worker(status: WorkerStatus) -> Worker {
+/// The slots that people want, where they want any.
+async fn wanted(org: OrgId, env: &Env) -> Answer<HashMap<WorkerId, u32>> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: WorkerId,
+        wanted_slots: u32,
+    }
+    let rows: Vec<Row> = Db::of(env)?
+        .rows(
+            "SELECT id, wanted_slots FROM workers WHERE organization_id = ? AND wanted_slots IS NOT NULL",
+            vec![org.to_string().into()],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.wanted_slots)).collect())
+}
+
+fn worker(status: WorkerStatus, wanted_slots: Option<u32>) -> Worker {
     Worker {
         id: status.id,
         name: status.name,
@@ -41,6 +95,7 @@ fn worker(status: WorkerStatus) -> Worker {
         version: status.version,
         executors: status.executors,
         slots: status.slots,
+        wanted_slots,
         used: status.used,
         weight: status.weight,
         queue: status.queue,
@@ -85,11 +140,12 @@ async fn recorded(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
         version: String,
         executors: String,
         slots: u32,
+        wanted_slots: Option<u32>,
         last_seen_at: Option<i64>,
     }
     let rows: Vec<Row> = Db::of(env)?
         .rows(
-            "SELECT id, name, version, executors, slots, last_seen_at FROM workers WHERE organization_id = ? AND revoked_at IS NULL ORDER BY id LIMIT 200",
+            "SELECT id, name, version, executors, slots, wanted_slots, last_seen_at FROM workers WHERE organization_id = ? AND revoked_at IS NULL ORDER BY id LIMIT 200",
             vec![org.to_string().into()],
         )
         .await?;
@@ -102,6 +158,7 @@ async fn recorded(org: OrgId, env: &Env) -> Answer<Vec<Worker>> {
                 version: row.version,
                 executors: serde_json::from_str(&row.executors)?,
                 slots: row.slots,
+                wanted_slots: row.wanted_slots,
                 used: 0,
                 weight: 0,
                 queue: 0,

@@ -8,6 +8,7 @@ use shared::session::{AgentType, ExecutorType, SessionRecord, SessionState};
 use shared::time::Timestamp;
 use worker_shell::failure::Answer;
 
+use crate::api::recoveries;
 use crate::db::Db;
 
 /// The columns that [`SessionRow`] reads; the table is `s`, its repository `r`.
@@ -110,6 +111,7 @@ impl From<SessionRow> for SessionRecord {
             updated_at: Timestamp::from_millis(row.updated_at),
             next_seq: row.next_seq,
             runs: Vec::new(),
+            recoveries: Vec::new(),
         }
     }
 }
@@ -136,6 +138,7 @@ pub async fn find(db: &Db, org: OrgId, id: SessionId) -> Answer<Option<SessionRe
         .await?;
     record.runs =
         runs.iter().map(|run| serde_json::from_str::<RunRecord>(&run.record)).collect::<Result<_, _>>()?;
+    record.recoveries = recoveries::of_key(db, org, &record.session_key).await?;
     Ok(Some(record))
 }
 

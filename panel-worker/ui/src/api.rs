@@ -86,6 +86,28 @@ pub fn worker_keys() -> Answer<Value> {
     get("/api/worker-keys".to_owned())
 }
 
+/// All repositories.
+pub fn repositories() -> Answer<Value> {
+    get("/api/repositories".to_owned())
+}
+
+/// One repository with what is set for it.
+pub fn repository(id: &str) -> Answer<Value> {
+    get(["/api/repositories/", &escape(id)].concat())
+}
+
+/// Changes what is set for a repository: `shared::api::RepositoryUpdate`.
+pub fn change_repository(id: &str, update: &str) -> Answer<String> {
+    text("PATCH", ["/api/repositories/", &escape(id)].concat(), Some(update.to_owned()))
+}
+
+/// Sets how many sessions a worker runs at once; `None`: its own file decides.
+pub fn change_slots(id: &str, slots: Option<u32>) -> Answer<String> {
+    let update =
+        ["{\"slots\":", &slots.map_or_else(|| "null".to_owned(), |slots| slots.to_string()), "}"].concat();
+    text("PATCH", ["/api/workers/", &escape(id)].concat(), Some(update))
+}
+
 /// The queue's numbers.
 pub fn numbers() -> Answer<Value> {
     get("/api/status".to_owned())

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::pages::deliveries::Deliveries;
 use crate::pages::not_found::NotFound;
 use crate::pages::overview::Overview;
+use crate::pages::repository::RepositoryPage;
 use crate::pages::session::SessionPage;
 use crate::pages::sessions::Sessions;
 use crate::pages::workers::Workers;
@@ -26,6 +27,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/workers") view=Workers />
                     <Route path=path!("/sessions") view=Sessions />
                     <Route path=path!("/sessions/:id") view=SessionPage />
+                    <Route path=path!("/repositories/:id") view=RepositoryPage />
                 </FlatRoutes>
             </Shell>
         </Router>

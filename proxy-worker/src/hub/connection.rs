@@ -30,10 +30,16 @@ impl Hub {
     /// `GET /tokens/linear`: audited by a log line that names the worker key's hash in short.
     pub(super) fn linear_token(&self, request: &Request) -> Answer<Response> {
         let key = self.key_of(request)?;
-        let token = self.open_linear(None)?.ok_or_else(|| {
+        let url = request.url()?;
+        let asked = url.query_pairs().find(|(name, _)| name == "workspaceId").map(|(_, value)| value);
+        let token = self.open_linear(asked.as_deref())?.ok_or_else(|| {
             Failure::from(Problem::new(
                 ProblemCode::NotConnected,
-                "no Linear workspace is connected; run `cargo xtask connect linear`",
+                if asked.is_some() {
+                    "this Linear workspace is not connected; run `cargo xtask connect linear`"
+                } else {
+                    "no Linear workspace is connected; run `cargo xtask connect linear`"
+                },
             ))
         })?;
         let short: String = key.chars().take(8).collect();

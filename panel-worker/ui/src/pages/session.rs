@@ -118,6 +118,7 @@ fn Loaded(id: String, record: Polled) -> impl IntoView {
         <div class="session">
             <Header record=now status />
             <Trouble record=now status />
+            <Recoveries record=now />
             <RunList runs=memo(move || now.with(|r| r.get("runs").cloned().unwrap_or_default())) />
             <LogView stream status=status.into() />
             <SessionActs id status done=Callback::new(move |()| record.again()) />
@@ -175,7 +176,20 @@ fn Header(record: Memo<Value>, status: Memo<SessionState>) -> impl IntoView {
                 {part("model", |model| fact("Model", model))}
                 {part("workerName", |worker| fact("Worker", worker))}
                 <Fact name="Work">{text(|r| plain(json::word(r, "agentType")))}</Fact>
-                {part("repositoryName", |name| fact("Repository", name))}
+                {move || {
+                    let (name, id) = record.with(|r| (json::text(r, "repositoryName"), json::text(r, "repositoryId")));
+                    name.map(|name| match id {
+                        Some(id) => {
+                            view! {
+                                <Fact name="Repository">
+                                    <a href=["/repositories/", &id].concat()>{name}</a>
+                                </Fact>
+                            }
+                                .into_any()
+                        }
+                        None => fact("Repository", name),
+                    })
+                }}
                 {part("branch", |branch| copied("Branch", branch.clone(), branch, "the branch"))}
                 {part("headCommit", |hash| copied("Commit", format::short_hash(&hash), hash, "the commit"))}
                 {part("worktreePath", |path| copied("Worktree", path.clone(), path, "the worktree's path"))}
@@ -269,6 +283,41 @@ fn Trouble(record: Memo<Value>, status: Memo<SessionState>) -> impl IntoView {
         })
     };
     view! { {move || part()} }
+}
+
+/// Where the work of a worker that lost its lease was put.
+#[component]
+fn Recoveries(record: Memo<Value>) -> impl IntoView {
+    let all = memo(move || record.with(|r| json::items(r, "recoveries").to_vec()));
+    let one = |recovery: &Value| {
+        let branch = json::word(recovery, "branch").to_owned();
+        let remote = json::text(recovery, "remote").map(|remote| [" of ", &remote].concat());
+        view! {
+            <div class="callout" data-recovery="">
+                <Icon shape=Shape::Info />
+                <p>
+                    "The work of a worker that had lost this session was pushed to "
+                    {copied_inline(branch)}
+                    {remote}
+                    ", commit "
+                    <code>{format::short_hash(json::word(recovery, "commit"))}</code>
+                    ". Nothing of it is lost; look whether you want it."
+                </p>
+            </div>
+        }
+        .into_any()
+    };
+    view! { {move || all.with(|all| all.iter().map(one).collect::<Vec<_>>())} }
+}
+
+fn copied_inline(branch: String) -> AnyView {
+    view! {
+        <span class="copied">
+            <code>{branch.clone()}</code>
+            <CopyButton text=Signal::stored(branch) what="the branch of that work" />
+        </span>
+    }
+    .into_any()
 }
 
 #[component]

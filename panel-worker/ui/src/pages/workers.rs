@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use serde_json::Value;
 
 use super::list::{List, Look};
+use super::worker_settings::{Repositories, Slots};
 use crate::api;
 use crate::components::ago::Ago;
 use crate::components::copy_button::{Command, CopyButton};
@@ -40,6 +41,8 @@ pub fn Workers() -> impl IntoView {
             <h1>"Workers"</h1>
         </div>
         <List look=LOOK fetch=Rc::new(|_| api::workers()) opening=None />
+        <Slots />
+        <Repositories />
         <Keys />
     }
 }
