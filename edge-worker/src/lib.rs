@@ -16,5 +16,6 @@ pub mod outbox;
 pub mod panel;
 pub mod proxy;
 pub mod redact;
+pub mod sandbox;
 pub mod session;
 pub mod worker;

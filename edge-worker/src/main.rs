@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    edge_worker::cli::run()
+    // A hidden command needs a process with one thread, so it comes before everything.
+    edge_worker::sandbox::dispatch().unwrap_or_else(edge_worker::cli::run)
 }

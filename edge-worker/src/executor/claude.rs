@@ -31,12 +31,15 @@ pub struct ClaudeConfig {
     pub binary: Option<PathBuf>,
     /// How often a failed model request is tried again.
     pub max_retries: u32,
+    /// The program that keeps a run's processes together (`cyrus` itself); `None` starts the agent directly, and
+    /// then nobody ends it when this process is killed.
+    pub keeper: Option<PathBuf>,
 }
 
 impl Default for ClaudeConfig {
     fn default() -> Self {
         // Ten outlive a minute of an overloaded service; what no retry can mend is cut at the first.
-        Self { binary: None, max_retries: 10 }
+        Self { binary: None, max_retries: 10, keeper: None }
     }
 }
 
@@ -108,7 +111,7 @@ impl Executor for Claude {
     fn start(&self, spec: RunSpec) -> BoxFuture<'_, Result<Run, ExecutorError>> {
         async move {
             let command = command::build(self.locate()?, &self.config, &spec);
-            process::start(command, spec).await
+            process::start(command, self.config.keeper.as_deref(), spec).await
         }
         .boxed()
     }

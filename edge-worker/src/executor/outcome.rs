@@ -200,6 +200,17 @@ impl From<std::process::ExitStatus> for Exit {
     }
 }
 
+impl Exit {
+    /// The end of a program as told by one that ran it for us, which says 128 and a signal's number for a signal.
+    #[must_use]
+    pub fn relayed(self) -> Self {
+        match self {
+            Self::Code(code @ 129..=192) => Self::Signal(code - 128),
+            other => other,
+        }
+    }
+}
+
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

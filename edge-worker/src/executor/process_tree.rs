@@ -41,6 +41,20 @@ pub async fn kill_tree(root: u32, run_id: &str) -> usize {
     killed + sweep(run_id).await
 }
 
+/// Makes sure that no process of an earlier run lives, whether or not the `cyrus` that started it does. Afterwards
+/// nothing is written to its run file any more. To be awaited before that is read to its end or another run begins.
+/// `false`: it could not be made sure; the run must not be judged yet.
+pub async fn settle(run_file: &std::path::Path, run_id: &str) -> bool {
+    let released = crate::sandbox::lock::released(run_file).await;
+    // What was started without a lock, or lost the program that kept it.
+    sweep(run_id).await;
+    let gone = released || !crate::sandbox::lock::is_held(run_file);
+    if gone {
+        let _ = tokio::fs::remove_file(crate::sandbox::lock::path(run_file)).await;
+    }
+    gone
+}
+
 /// Kills what is left of a run: processes that carry its mark. Returns how many there were.
 pub async fn sweep(run_id: &str) -> usize {
     let mut killed = BTreeSet::new();

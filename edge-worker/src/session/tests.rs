@@ -326,7 +326,8 @@ async fn started_again(transcript: Option<&str>) -> (String, String) {
     let turn = Turn::of(Seq(1)).after(Fact::Begins { run: run.id }).unwrap();
     journal.run_begins(&session().id, turn, run).await.unwrap();
     if let Some(text) = transcript {
-        let project = stage.means.config.now().state_dir.join("claude/projects/-w");
+        let state_dir = stage.means.config.now().state_dir.clone();
+        let project = super::workplace::conversations(&state_dir, &session().id).join("projects/-w");
         std::fs::create_dir_all(&project).unwrap();
         std::fs::write(project.join(format!("{CONVERSATION}.jsonl")), text).unwrap();
     }

@@ -86,10 +86,10 @@ impl LiveTurn {
         let worktree = workplace::prepare(means, session, plan.repository).await?;
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
-            process_tree::sweep(&before.to_string()).await;
+            process_tree::settle(&run_file(&settings.state_dir, before), &before.to_string()).await;
         }
         let run = RunId::from_uuid(fresh_uuid());
-        let config_dir = settings.state_dir.join("claude");
+        let config_dir = workplace::conversations(&settings.state_dir, &session.id);
         let known = remembered.conversation.as_ref().filter(|id| means.executor.knows(&config_dir, id));
         let conversation = match known {
             Some(known) => Conversation::Resume(known.clone()),
@@ -337,7 +337,11 @@ pub async fn left(
     run: RunId,
     outbox: &mut Outbox,
 ) -> anyhow::Result<(Teller, Option<RunOutcome>)> {
-    process_tree::sweep(&run.to_string()).await;
+    let file = run_file(&means.config.now().state_dir, run);
+    anyhow::ensure!(
+        process_tree::settle(&file, &run.to_string()).await,
+        "processes of the run {run} are still alive and do not end; end them by hand"
+    );
     let left = means.journal.left_run(run).await?;
     let conversation = left.as_ref().map(|left| left.conversation.clone()).unwrap_or_default();
     let started_at = left.as_ref().map_or_else(now, |left| left.begun_at);
@@ -346,7 +350,7 @@ pub async fn left(
     let mut teller = Teller { speaker, run, record, held };
     let Some(left) = left else { return Ok((teller, None)) };
     let files = LeftFiles {
-        run_file: run_file(&means.config.now().state_dir, run),
+        run_file: file,
         out_at: left.out_at,
         err_at: left.err_at,
         prior_cost_micro_usd: u64::try_from(left.prior.0).unwrap_or(0),

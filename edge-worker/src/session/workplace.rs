@@ -1,8 +1,11 @@
 //! Where a session works: its repository, its branch as Linear names it, its worktree.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use shared::digest::sha256_hex;
 use shared::event::AgentSession;
+use shared::id::AgentSessionId;
 use tracing::{info, warn};
 
 use super::Means;
@@ -46,6 +49,18 @@ pub async fn prepare(
     .context("the worktree could not be made")
 }
 
+/// Where the executor keeps what it knows of a session: a folder of its own, since an agent can write into it and
+/// could read what others keep there. To be kept as long as the session may be gone on with.
+pub fn conversations(state_dir: &Path, session: &AgentSessionId) -> PathBuf {
+    let id = session.as_str();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let name = match id.len() {
+        1..=64 if id.bytes().all(plain) => id.to_owned(),
+        _ => sha256_hex(id.as_bytes()),
+    };
+    state_dir.join("claude").join(name)
+}
+
 /// The branch that Linear suggests, so that Linear links what happens on it.
 async fn branch_name(means: &Means, session: &AgentSession) -> Option<String> {
     let issue = session.issue.as_ref()?;
@@ -66,4 +81,23 @@ pub async fn guide(worktree: &Worktree) -> Option<String> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_session_keeps_its_conversations_outside_of_its_own_folder() {
+        let of = |id: &str| conversations(Path::new("/state"), &AgentSessionId(id.into()));
+        assert_eq!(of("0b9e-3a"), Path::new("/state/claude/0b9e-3a"));
+        let long = "a".repeat(300);
+        for nasty in ["", ".", "..", "../x", "a/b", "a\0b", "\n", long.as_str()] {
+            let name = of(nasty).strip_prefix("/state/claude").unwrap().to_str().unwrap().to_owned();
+            assert!(
+                name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{nasty:?}: {name}"
+            );
+        }
+    }
 }

@@ -47,7 +47,11 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let proxy =
         ProxyClient::new(http.clone(), config.proxy_url.clone(), config.key.clone(), journal.worker_id());
     let panel = config.panel_url.clone().map(|url| PanelClient::new(http.clone(), url, config.key.clone()));
-    let executor = Claude::new(ClaudeConfig { binary: config.claude.clone(), ..ClaudeConfig::default() });
+    let executor = Claude::new(ClaudeConfig {
+        binary: config.claude.clone(),
+        keeper: crate::sandbox::keeper(),
+        ..ClaudeConfig::default()
+    });
     let executor_version = match executor.version().await {
         Ok(version) => Some(version),
         Err(error) => {

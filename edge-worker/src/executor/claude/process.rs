@@ -8,8 +8,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ use crate::executor::run::{self, Order, RunDriver};
 use crate::executor::spec::{Limits, RunSpec};
 use crate::executor::tail::Tail;
 use crate::executor::{ExecutorError, Run};
+use crate::sandbox::boxed::{self, Lifeline};
+use crate::sandbox::lock;
 
 mod ending;
 
@@ -41,7 +43,11 @@ const STDERR_KEPT: usize = 4096;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Starts the program. All that can go wrong later is in the run's outcome.
-pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, ExecutorError> {
+pub(super) async fn start(
+    command: CommandLine,
+    keeper: Option<&Path>,
+    spec: RunSpec,
+) -> Result<Run, ExecutorError> {
     if !tokio::fs::metadata(&spec.cwd).await.is_ok_and(|meta| meta.is_dir()) {
         return Err(ExecutorError::NoDirectory(spec.cwd));
     }
@@ -54,29 +60,28 @@ pub(super) async fn start(command: CommandLine, spec: RunSpec) -> Result<Run, Ex
     }
     let (stdout_file, stdout) = output_file(&spec.run_file).await?;
     let (stderr_file, stderr) = output_file(&stderr_path(&spec.run_file)).await?;
-    let mut child = Command::new(&command.program)
-        .args(&command.args)
-        .env_clear()
-        .envs(command.env.iter())
-        .current_dir(&spec.cwd)
-        .stdin(Stdio::piped())
-        .stdout(stdout_file)
-        .stderr(stderr_file)
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| ExecutorError::Spawn { program: command.program.clone(), source })?;
-    let input = child.stdin.take().map(writer);
+    let held = lock::take(&spec.run_file)
+        .map_err(|source| ExecutorError::RunFile { path: lock::path(&spec.run_file), source })?;
+    let written = Written { stdout: stdout_file, stderr: stderr_file, lock: held };
+    let started = match keeper {
+        Some(keeper) => kept(&command, keeper, &spec, written).await,
+        None => alone(&command, &spec, written),
+    };
+    let Started { child, input, lifeline } =
+        started.map_err(|source| ExecutorError::Spawn { program: command.program.clone(), source })?;
     let (run, driver) = run::channels(child.id());
     let now = Instant::now();
     let mut process = Process {
         child,
+        kept: lifeline.is_some(),
+        lifeline,
+        servers: (!spec.mcp.is_empty()).then(|| command::mcp_file(&spec.run_file)),
+        run_file: spec.run_file,
         stdout,
         stderr,
         input,
         session: Session::new(spec.prior_cost_micro_usd),
         control: Control::new(spec.permissions, spec.limits.usage_every, now),
-        servers: (!spec.mcp.is_empty()).then(|| command::mcp_file(&spec.run_file)),
         pending: VecDeque::new(),
         ending: Ending::default(),
         limits: spec.limits,
@@ -96,6 +101,49 @@ async fn write_servers(spec: &RunSpec, path: &Path) -> std::io::Result<()> {
         tokio::fs::create_dir_all(folder).await?;
     }
     spec.mcp.write(path).await
+}
+
+/// Where a program writes, and the run's lock.
+struct Written {
+    stdout: std::fs::File,
+    stderr: std::fs::File,
+    lock: std::fs::File,
+}
+
+struct Started {
+    child: Child,
+    input: Option<mpsc::Sender<String>>,
+    lifeline: Option<Lifeline>,
+}
+
+/// Starts the program through the one that keeps its processes together.
+async fn kept(
+    command: &CommandLine,
+    keeper: &Path,
+    spec: &RunSpec,
+    written: Written,
+) -> std::io::Result<Started> {
+    let io = boxed::Io { stdout: written.stdout, stderr: written.stderr, lock: written.lock };
+    let (program, env) = (&command.program, command.env.iter());
+    let started = boxed::spawn(keeper, program, &command.args, env, &spec.cwd, io).await?;
+    Ok(Started { child: started.child, input: Some(writer(started.input)), lifeline: Some(started.lifeline) })
+}
+
+/// Starts the program as a child of this process.
+fn alone(command: &CommandLine, spec: &RunSpec, written: Written) -> std::io::Result<Started> {
+    let mut child = Command::new(&command.program)
+        .args(&command.args)
+        .env_clear()
+        .envs(command.env.iter())
+        .current_dir(&spec.cwd)
+        .stdin(Stdio::piped())
+        .stdout(written.stdout)
+        .stderr(written.stderr)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let input = child.stdin.take().map(writer);
+    Ok(Started { child, input, lifeline: None })
 }
 
 /// The path of a run's error output.
@@ -120,7 +168,7 @@ async fn output_file(path: &Path) -> Result<(std::fs::File, Tail), ExecutorError
 }
 
 /// A task that writes to the program, so that a full pipe stops nobody. Dropping the sender closes the pipe.
-fn writer(mut stdin: ChildStdin) -> mpsc::Sender<String> {
+fn writer(mut stdin: impl AsyncWrite + Unpin + Send + 'static) -> mpsc::Sender<String> {
     let (sender, mut lines) = mpsc::channel::<String>(64);
     tokio::spawn(async move {
         while let Some(line) = lines.recv().await {
@@ -133,7 +181,13 @@ fn writer(mut stdin: ChildStdin) -> mpsc::Sender<String> {
 }
 
 struct Process {
+    /// The program, or the one that keeps it.
     child: Child,
+    /// Dropped, it ends all processes of the run; absent when the program was started directly.
+    lifeline: Option<Lifeline>,
+    /// Whether another program ran this one for us.
+    kept: bool,
+    run_file: PathBuf,
     stdout: Tail,
     stderr: Tail,
     input: Option<mpsc::Sender<String>>,
@@ -154,7 +208,12 @@ impl Process {
     async fn drive(mut self, mut driver: RunDriver) {
         let exit = self.live(&mut driver).await;
         self.input = None;
-        process_tree::sweep(&self.run_id).await;
+        // What a program that was killed itself could not end.
+        if !self.kept || matches!(exit, None | Some(Exit::Signal(_))) {
+            process_tree::sweep(&self.run_id).await;
+        }
+        let exit = if self.kept { exit.map(Exit::relayed) } else { exit };
+        let _ = tokio::fs::remove_file(lock::path(&self.run_file)).await;
         self.drain().await;
         if let Some(path) = self.servers.take() {
             let _ = tokio::fs::remove_file(path).await;
@@ -362,11 +421,17 @@ impl Process {
         match self.ending.due(now, &self.limits) {
             Some(Step::Terminate) => {
                 self.input = None;
-                process_tree::signal_group(pid, Signal::SIGTERM);
+                match &self.lifeline {
+                    Some(lifeline) => lifeline.terminate(),
+                    None => process_tree::signal_group(pid, Signal::SIGTERM),
+                }
             }
-            Some(Step::Kill) => {
-                process_tree::kill_tree(pid, &self.run_id).await;
-            }
+            Some(Step::Kill) => match self.lifeline.take() {
+                Some(held) => drop(held),
+                None => {
+                    process_tree::kill_tree(pid, &self.run_id).await;
+                }
+            },
             None => {}
         }
     }
