@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use edge_worker::executor::RunErrorKind::{
     Authentication, InvalidRequest, MaxBudget, MaxTurns, NoResult, Overloaded, ServerError,
-    UnknownConversation,
+    UnknownConversation, UsageLimit,
 };
 use edge_worker::executor::replayed::Replayed;
 use edge_worker::executor::replayed::Verdict::{self, Completed, Failed, Stopped};
@@ -21,6 +21,7 @@ type Row = (&'static str, Verdict, Option<RunErrorKind>, u64, u64);
 
 /// Recordings of this repository.
 const OWN: &[Row] = &[
+    ("background", Completed, None, 3, 153_680),
     ("denied", Completed, None, 2, 107_336),
     ("edit", Completed, None, 3, 161_992),
     ("error-401", Failed, Some(Authentication), 1, 0),
@@ -28,12 +29,17 @@ const OWN: &[Row] = &[
     ("error-529-then-fine", Completed, None, 2, 106_432),
     ("interrupt", Stopped, None, 3, 53_192),
     ("interrupt-then-follow-up", Completed, None, 4, 107_432),
+    ("json-array-forked", Completed, None, 1, 50_756),
+    ("json-resumed", Completed, None, 1, 50_484),
     ("max-turns", Failed, Some(MaxTurns), 2, 53_136),
+    ("question", Completed, None, 2, 110_856),
+    ("question-open", Verdict::AwaitingInput, None, 0, 0),
     ("resume-unknown", Failed, Some(UnknownConversation), 0, 0),
     ("resumed", Completed, None, 1, 54_812),
     ("sigterm", Verdict::NoResult, Some(NoResult), 0, 0),
     ("steered", Completed, None, 2, 107_052),
     ("two-turns", Completed, None, 2, 106_252),
+    ("usage-limit", Failed, Some(UsageLimit), 1, 0),
 ];
 
 /// Recordings of `claude` 2.1.330 that lie elsewhere.
@@ -197,6 +203,7 @@ fn the_last_turn_decides_and_an_open_one_is_no_result() {
     let reply = r#"{"dir":"in","line":{"type":"control_response","response":{"subtype":"success","request_id":"q","response":{"behavior":"allow"}}}}"#;
     let answer =
         r#"{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"x"}]}}"#;
+    let waits = r#"{"type":"system","subtype":"session_state_changed","state":"requires_action"}"#;
     let cancel = r#"{"type":"control_cancel_request","request_id":"q"}"#;
     for (lines, outcome) in [
         (vec![INIT, GOOD, INIT, bad], Failed),
@@ -210,6 +217,9 @@ fn the_last_turn_decides_and_an_open_one_is_no_result() {
         (vec![INIT, ask, answer], Verdict::NoResult),
         (vec![INIT, ask, cancel], Verdict::NoResult),
         (vec![INIT, ask, answer, GOOD], Completed),
+        (vec![INIT, waits], Verdict::AwaitingInput),
+        (vec![INIT, waits, answer], Verdict::NoResult),
+        (vec![INIT, waits, GOOD], Completed),
         (vec![], Verdict::NoResult),
         (vec![GOOD], Completed),
     ] {
@@ -241,6 +251,26 @@ fn a_sum_without_a_difference_is_taken_apart_by_the_files_before() {
     assert_eq!(files.judge(resumed.as_bytes()).cost_micro_usd, Some(250_000));
     let other = resumed.replace("s-1", "s-2");
     assert_eq!(files.judge(other.as_bytes()).cost_micro_usd, Some(750_000));
+}
+
+#[test]
+fn a_sum_alone_is_taken_apart_by_tokens() {
+    let result = |total: f64, tokens: (u64, u64), own: (u64, u64), more: &str| {
+        format!(
+            r#"{{"type":"result","is_error":false,"total_cost_usd":{total},"session_id":"s","usage":{{"input_tokens":{},"output_tokens":{}}},"modelUsage":{{"m":{{"inputTokens":{},"outputTokens":{},"costUSD":{total}}}{more}}}}}"#,
+            own.0, own.1, tokens.0, tokens.1
+        )
+    };
+    for (text, cost) in [
+        (result(0.050_352, (12_463, 25), (12_463, 25), ""), 50_352),
+        (result(0.100_836, (24_959, 50), (12_496, 25), ""), 50_484),
+        (result(0.151_456, (37_489, 75), (12_530, 25), ""), 50_620),
+        // Of two models nobody can tell whose the turn's tokens are.
+        (result(0.1, (24_959, 50), (12_496, 25), r#","n":{}"#), 100_000),
+    ] {
+        assert_eq!(judged(&text).cost_micro_usd, Some(cost), "{text}");
+        assert_eq!(judged(format!("[{INIT},{text}]")).cost_micro_usd, Some(cost), "{text}");
+    }
 }
 
 #[test]

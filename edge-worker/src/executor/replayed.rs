@@ -35,6 +35,13 @@ impl Verdict {
     }
 }
 
+/// The error that belongs to a verdict: only a run that failed or just ended has one.
+pub(super) fn error_of(verdict: Verdict, error: Option<RunError>) -> Option<RunError> {
+    error
+        .filter(|_| matches!(verdict, Verdict::Failed | Verdict::NoResult))
+        .map(|error| RunError { resets_at: None, ..error })
+}
+
 /// What a recorded run tells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,7 +57,7 @@ pub struct Replayed {
     pub session_id: Option<String>,
     /// Lines of a kind this program does not know, or could not read.
     pub unknown_lines: u64,
-    /// Why it failed.
+    /// Why it failed: kind and words.
     pub error: Option<RunError>,
 }
 

@@ -12,7 +12,7 @@ use super::stream;
 use crate::executor::event::{RunEvent, RunEventKind};
 use crate::executor::outcome::{Exit, RunOutcome};
 use crate::executor::recording::{self, Entry};
-use crate::executor::replayed::{Replayed, Verdict};
+use crate::executor::replayed::{Replayed, Verdict, error_of};
 
 /// What recorded output tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +67,13 @@ pub fn replay(stdout: &[u8], exit: Option<Exit>, prior_cost_micro_usd: u64) -> R
     if outcome.executor_session_id.is_none() {
         outcome.executor_session_id = recording::first_text(&entries, "session_id");
     }
-    Replay { outcome, events, is_judged, is_asking: !open.questions.is_empty(), total_micro_usd }
+    Replay {
+        outcome,
+        events,
+        is_judged,
+        is_asking: open.waits || !open.questions.is_empty(),
+        total_micro_usd,
+    }
 }
 
 /// Judges files one after the other: what an earlier one tells of a conversation's cost is taken off a later one's sum.
@@ -81,22 +87,26 @@ impl Files {
     pub fn judge(&mut self, bytes: &[u8]) -> Replayed {
         let first = replay(bytes, None, 0);
         let session = first.outcome.executor_session_id.clone();
-        let prior = session.as_ref().and_then(|id| self.totals.get(id).copied()).unwrap_or(0);
+        let before = || session.as_ref().and_then(|id| self.totals.get(id).copied());
+        let prior = share::spent_before(&recording::read(bytes)).or_else(before).unwrap_or(0);
         let replay = if prior > 0 { replay(bytes, None, prior) } else { first };
         if let (Some(id), Some(total)) = (session, replay.total_micro_usd) {
             self.totals.insert(id, total);
         }
         let Replay { outcome, is_judged, is_asking, .. } = replay;
+        let verdict = Verdict::of(outcome.end, is_judged, is_asking);
         Replayed {
-            outcome: Verdict::of(outcome.end, is_judged, is_asking),
+            outcome: verdict,
             turns: outcome.turns,
             cost_micro_usd: Some(outcome.cost_micro_usd.unwrap_or(0)),
             session_id: outcome.executor_session_id,
             unknown_lines: outcome.unknown_lines,
-            error: outcome.error,
+            error: error_of(verdict, outcome.error),
         }
     }
 }
+
+mod share;
 
 /// What waits for something.
 #[derive(Debug, Default)]
@@ -107,6 +117,8 @@ struct Open {
     message: bool,
     /// The last result says that others follow.
     more: bool,
+    /// The program says that it waits for a person.
+    waits: bool,
 }
 
 impl Open {
@@ -133,9 +145,14 @@ impl Open {
             // The program's own output alone shows that somebody answered when the tool does.
             RunEventKind::ToolResult { tool_use_id, .. } => {
                 self.questions.retain(|_, call| call.as_ref() != Some(tool_use_id));
+                self.waits &= !self.questions.is_empty();
+            }
+            RunEventKind::Notice { name, raw } if name == "session_state_changed" => {
+                self.waits = raw.get("state").and_then(Value::as_str) == Some("requires_action");
             }
             RunEventKind::Result(result) => {
                 self.questions.clear();
+                self.waits = false;
                 self.message = false;
                 self.more = result.queued_turns > 0;
             }

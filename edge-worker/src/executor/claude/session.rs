@@ -139,8 +139,9 @@ impl Session {
         self.total_cost = total.unwrap_or(self.total_cost);
         self.tokens.add(result.tokens.unwrap_or(self.unpriced));
         self.unpriced = Tokens::default();
-        self.results =
-            result.index.map_or(self.results + 1, |index| self.results.max(index.saturating_add(1)));
+        self.results = result
+            .index
+            .map_or(self.results.saturating_add(1), |index| self.results.max(index.saturating_add(1)));
         self.turns = self.turns.saturating_add(result.turns);
         self.denials = self.denials.saturating_add(result.denials);
         self.last = Some(result.clone());

@@ -12,7 +12,7 @@ use super::stream;
 use crate::executor::event::{RunEvent, RunEventKind, Tokens};
 use crate::executor::outcome::{Exit, RunOutcome};
 use crate::executor::recording::{self, Entry};
-use crate::executor::replayed::{Replayed, Verdict};
+use crate::executor::replayed::{Replayed, Verdict, error_of};
 
 /// What recorded output tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,13 +89,14 @@ impl Files {
         if let (Some(id), Some(tokens)) = (thread, thread_tokens) {
             self.threads.insert(id, tokens);
         }
+        let verdict = Verdict::of(outcome.end, is_judged, is_asking);
         Replayed {
-            outcome: Verdict::of(outcome.end, is_judged, is_asking),
+            outcome: verdict,
             turns: outcome.turns,
             cost_micro_usd: None,
             session_id: outcome.executor_session_id,
             unknown_lines: outcome.unknown_lines,
-            error: outcome.error,
+            error: error_of(verdict, outcome.error),
         }
     }
 }
