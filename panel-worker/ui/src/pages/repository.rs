@@ -127,6 +127,13 @@ fn said(name: &str, text: &str) -> Value {
     }
 }
 
+/// What was changed here. What was not may hold more than this form can show: an empty list of tools is not no list.
+fn changed(now: &Value, saved: &Value) -> Value {
+    let fields = now.as_object().into_iter().flatten();
+    let changed = fields.filter(|(name, value)| saved.get(name.as_str()) != Some(*value));
+    Value::Object(changed.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 /// The server's words on one field.
 fn flaw(failure: &Failure, name: &str) -> Option<String> {
     let detail = failure.detail();
@@ -146,11 +153,12 @@ fn Loaded(record: Value) -> impl IntoView {
     let doing = Doing::new();
     let id = StoredValue::new(read::word(&record, "id").to_owned());
     let save = Deed::new(move || {
-        let wish = now.get_untracked();
+        let all = now.get_untracked();
+        let wish = saved.with_untracked(|saved| changed(&all, saved));
         let answer = id.with_value(|id| api::change_repository(id, &wish.to_string()));
         Box::pin(async move {
             answer.await?;
-            let _ = saved.try_set(wish);
+            let _ = saved.try_set(all);
             Ok("Saved. Workers take it up at their next run.".to_owned())
         })
     });
@@ -346,6 +354,14 @@ mod tests {
         assert_eq!(update.model, Some(None));
         assert_eq!(update.allowed_tools, Some(Some(vec!["Read".into(), "Bash(git *)".into()])));
         assert_eq!((update.max_sessions, said("maxSessions", "many")), (Some(Some(3)), json!(0)));
+    }
+
+    #[test]
+    fn only_what_was_changed_is_sent() {
+        let saved = json!({"model": null, "allowedTools": null, "maxSessions": 2});
+        let now = json!({"model": "x", "allowedTools": null, "maxSessions": null});
+        assert_eq!(changed(&now, &saved), json!({"model": "x", "maxSessions": null}));
+        assert_eq!(changed(&saved, &saved), json!({}));
     }
 
     #[test]
