@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         configuration::a_change_and_nothing_else_reaches_the_workers_stream,
         configuration::nasty_repositories_are_refused_and_change_nothing,
         settings::what_is_set_for_a_repository_reaches_a_worker_within_five_seconds,
+        settings::a_repository_that_was_known_by_its_name_gets_the_remote_that_a_worker_tells,
         settings::slots_that_are_set_for_one_worker_reach_that_one_alone,
         settings::nasty_settings_are_refused_by_their_field_and_change_nothing,
         settings::a_credential_is_written_by_people_and_read_by_workers_alone,

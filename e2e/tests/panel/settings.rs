@@ -102,6 +102,29 @@ pub async fn what_is_set_for_a_repository_reaches_a_worker_within_five_seconds(
     Ok(())
 }
 
+pub async fn a_repository_that_was_known_by_its_name_gets_the_remote_that_a_worker_tells(
+    system: Arc<System>,
+) -> Result<()> {
+    const PATH: &str = "/api/repositories";
+    let worker = RawWorker::register(&system).await?;
+    let name = format!("r-{}", uuid());
+    let remote = format!("example.test/e2e/{name}");
+    let mut wish = json!({"name": name, "path": "/tmp/r"});
+    let made = worker.panel(Method::POST, PATH, &wish).await?;
+    assert_eq!((made.status, &made.body["remote"]), (201, &Value::Null), "{made:?}");
+    wish["remote"] = json!(remote);
+    let known = worker.panel(Method::POST, PATH, &wish).await?;
+    assert_eq!(
+        (known.status, &known.body["id"], &known.body["remote"]),
+        (200, &made.body["id"], &json!(remote))
+    );
+    // Another one of that name is another repository.
+    wish["remote"] = json!("example.test/fork/it");
+    let fork = worker.panel(Method::POST, PATH, &wish).await?;
+    fork.assert_refused("a fork under the same name", 409, "not_possible");
+    Ok(())
+}
+
 pub async fn slots_that_are_set_for_one_worker_reach_that_one_alone(system: Arc<System>) -> Result<()> {
     let worker = RawWorker::register(&system).await?;
     let other = RawWorker::beside_others(&system).await?;

@@ -16,8 +16,8 @@ use super::leases::Leases;
 use super::linear_budget::LinearUse;
 use super::workshop::{Tools, Verdict, Workshop};
 use super::{Station, fresh_uuid};
-use crate::config::Config;
 use crate::config::live::{Changes, Live};
+use crate::config::{Config, RepositoryConfig};
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::http;
@@ -71,7 +71,7 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
         name: config.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL,
-        repositories: config.repositories.iter().map(|repository| repository.name.clone()).collect(),
+        repositories: served(&config.repositories).await,
         teams: Vec::new(),
         executors: vec![executor.name().to_owned()],
         slots: config.slots,
@@ -100,6 +100,16 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
         linear_use,
         workshop: Arc::new(workshop),
     })
+}
+
+/// What a tag may call the repositories: their names and their remotes. Teams are left out: a tag, a label or a project
+/// may bring an issue of any team here, and the router rejects what is not served.
+async fn served(repositories: &[RepositoryConfig]) -> Vec<String> {
+    let mut served: Vec<String> = repositories.iter().map(|repository| repository.name.clone()).collect();
+    served.extend(route::all_remotes(repositories).await.into_iter().flatten());
+    served.sort_unstable();
+    served.dedup();
+    served
 }
 
 impl Sessions {
@@ -141,11 +151,13 @@ impl Workshop for Sessions {
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let Some(panel) = &self.outside.panel else { return };
-            for repository in &self.config.now().repositories {
+            let settings = self.config.now();
+            let remotes = route::all_remotes(&settings.repositories).await;
+            for (repository, remote) in settings.repositories.iter().zip(remotes) {
                 let new = NewRepository {
                     name: repository.name.clone(),
                     path: repository.repository_path.display().to_string(),
-                    remote: None,
+                    remote,
                     base_branch: repository.base_branch.clone(),
                     linear_workspace_id: repository.linear_workspace_id.clone(),
                 };

@@ -123,6 +123,9 @@ pub async fn create(mut request: Request, caller: &Caller, env: &Env) -> Answer<
     let now = clock::now();
     let id = RepositoryId::from_uuid(random::uuid(now));
     let db = Db::of(env)?;
+    if let (Caller::Worker { .. }, Some(remote)) = (caller, &new.remote) {
+        adopt(&db, org, &new.name, remote).await?;
+    }
     db.run(
         "INSERT INTO repositories (id, organization_id, name, path, remote, base_branch, linear_workspace_id, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) ON CONFLICT DO NOTHING",
@@ -164,6 +167,16 @@ fn check(new: &NewRepository) -> Answer<()> {
         ));
     }
     Ok(())
+}
+
+/// A repository that was known by its name alone gets the remote that a worker tells of it.
+async fn adopt(db: &Db, org: OrgId, name: &str, remote: &str) -> Answer<()> {
+    db.run(
+        "UPDATE repositories SET remote = ?3, updated_at = ?4 WHERE organization_id = ?1 AND name = ?2 AND remote IS NULL
+           AND NOT EXISTS (SELECT 1 FROM repositories WHERE organization_id = ?1 AND remote = ?3)",
+        vec![org.to_string().into(), name.into(), remote.into(), clock::now().into()],
+    )
+    .await
 }
 
 /// Takes over what a person says differently.
