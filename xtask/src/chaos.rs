@@ -6,6 +6,7 @@
 mod edge;
 mod kill;
 mod ledger;
+mod limits;
 mod link;
 mod plan;
 mod round;

@@ -7,14 +7,15 @@ mod judge;
 mod life;
 mod plan;
 mod round;
-mod run_file;
-mod seen;
+pub mod run_file;
+pub mod seen;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use super::limits;
 use crate::parts::{self, PREBUILT, Parts};
 use crate::progress::Progress;
 use judge::Table;
@@ -35,7 +36,8 @@ const ROUNDS_A_SYSTEM: u64 = 10;
 #[command(after_help = "Examples:
   cargo xtask chaos edge
   cargo xtask chaos edge --seed 7 --rounds 1 --keep
-  cargo xtask chaos edge --kills 20")]
+  cargo xtask chaos edge --kills 20
+  cargo xtask chaos edge --limits --edges 2")]
 pub struct Args {
     /// Draws the plan [default: a new one each time]
     #[arg(long)]
@@ -55,10 +57,23 @@ pub struct Args {
     /// Keep logs, journals and run files of good rounds too
     #[arg(long)]
     keep: bool,
+    /// Kill nothing: many chatty sessions at once against a Linear that takes 500 requests in six minutes
+    #[arg(long, conflicts_with_all = ["seed", "rounds", "instants", "expect_damage"])]
+    limits: bool,
+    /// Eight sessions and 130 requests instead of 30 and 500
+    #[arg(long, requires = "limits")]
+    short: bool,
+    /// Edge workers that share the limit
+    #[arg(long, requires = "limits", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    edges: u8,
 }
 
 /// Runs it.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.limits {
+        let scale = if args.short { limits::Scale::SHORT } else { limits::Scale::WHOLE };
+        return limits::run(scale, args.edges.into(), args.keep, &Progress::new());
+    }
     let seed = args.seed.unwrap_or_else(super::fresh_seed);
     println!("seed={seed}");
     let progress = Progress::new();
@@ -74,7 +89,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// Builds `cyrus-chaos` too.
 pub fn build_all(progress: &Progress) -> Result<()> {
-    build(progress).map(drop)
+    let (parts, _) = build(progress)?;
+    limits::build_all(&parts, progress)
 }
 
 #[derive(Default)]
@@ -141,7 +157,7 @@ async fn interrupted() -> Result<()> {
 }
 
 /// The Workers, and `cyrus` with its points of failure.
-fn build(progress: &Progress) -> Result<(Parts, PathBuf)> {
+pub fn build(progress: &Progress) -> Result<(Parts, PathBuf)> {
     let parts = Parts::build(false, progress)?;
     let given = std::env::var_os(PROGRAM).map(PathBuf::from);
     if std::env::var_os(PREBUILT).is_none() && given.is_none() {

@@ -22,7 +22,7 @@ use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::up::Interrupts;
 use crate::up::kept::Kept;
-use crate::up::plan::{Model, Plan as Cast};
+use crate::up::plan::Plan as Cast;
 use crate::up::setting;
 use crate::up::state::{StateDir, last_lines};
 use crate::up::system::{Ready, System};
@@ -323,7 +323,7 @@ fn cast() -> Result<Cast> {
         "webhooksPerMinute=1000000".to_owned(),
     ];
     let settings = setting::parse(&settings)?;
-    Ok(Cast { weights: Vec::new(), settings, repositories: Vec::new(), model: Model::Scripted })
+    Ok(Cast { settings, ..Cast::default() })
 }
 
 async fn on_line(ready: &Ready, folder: &Path) -> Result<()> {

@@ -5,7 +5,7 @@ use testkit::linear::{LinearConfig, LinearHandle, LinearStandIn};
 use testkit::model::{ModelHandle, ScriptedModel};
 
 use super::kept::Kept;
-use super::plan::Model;
+use super::plan::{Model, Plan};
 
 /// Both, as they run.
 pub struct Cast {
@@ -16,16 +16,17 @@ pub struct Cast {
 
 impl Cast {
     /// Starts them on their kept ports.
-    pub async fn start(kept: &Kept, model: Model) -> Result<Self> {
+    pub async fn start(kept: &Kept, plan: &Plan) -> Result<Self> {
         let config = LinearConfig {
             port: kept.ports.linear,
             organization_id: kept.linear.organization_id.clone(),
             app_user_id: kept.linear.app_user_id.clone(),
             access_token: kept.linear.access_token.clone(),
+            window: plan.linear_window,
             ..LinearConfig::default()
         };
         let linear = LinearStandIn::start(config).await.context("the stand-in Linear did not start")?;
-        let model = match model {
+        let model = match plan.model {
             Model::Real => None,
             Model::Scripted => Some(
                 ScriptedModel::start(kept.ports.model).await.context("the scripted model did not start")?,

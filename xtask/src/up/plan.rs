@@ -1,6 +1,7 @@
 //! What was asked for on the command line, checked before anything is built.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -26,6 +27,27 @@ pub struct Plan {
     pub repositories: Vec<PathBuf>,
     /// The model.
     pub model: Model,
+    /// Sessions at once of each edge.
+    pub slots: u32,
+    /// What runs in the place of `claude`.
+    pub agent: Option<PathBuf>,
+    /// So many requests to the stand-in Linear in any span of this length, in the place of its hourly limit.
+    pub linear_window: Option<(u32, Duration)>,
+}
+
+impl Default for Plan {
+    /// No edge, the scripted model, a scratch repository, the usual numbers.
+    fn default() -> Self {
+        Self {
+            weights: Vec::new(),
+            settings: "{}".to_owned(),
+            repositories: Vec::new(),
+            model: Model::Scripted,
+            slots: 4,
+            agent: None,
+            linear_window: None,
+        }
+    }
 }
 
 /// The environment's names for a Claude login.
@@ -45,6 +67,7 @@ impl Plan {
             settings: setting::parse(&args.settings)?,
             repositories: args.repositories.clone(),
             model: if real { Model::Real } else { Model::Scripted },
+            ..Self::default()
         })
     }
 }

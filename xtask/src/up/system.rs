@@ -83,7 +83,7 @@ impl System {
     /// Starts everything and waits until it is ready.
     pub async fn start(&mut self) -> Result<Ready> {
         self.progress.step("starting the stand-ins");
-        let cast = self.cast.insert(Cast::start(&self.kept, self.plan.model).await?);
+        let cast = self.cast.insert(Cast::start(&self.kept, &self.plan).await?);
         let linear_url = cast.linear.url().to_owned();
         let model_url = cast.model_url().map_or_else(real_model_url, str::to_owned);
 
@@ -248,13 +248,17 @@ impl System {
                 })
             })
             .collect();
+        let agent = match &self.plan.agent {
+            Some(agent) => agent.clone(),
+            None => self.parts.tools.claude()?,
+        };
         let config = json!({
             "name": edge::name(number),
             "proxyUrl": panel.proxy_url,
             "stateDir": folder,
-            "slots": 4,
+            "slots": self.plan.slots,
             "weight": weight,
-            "claude": {"path": self.parts.tools.claude()?},
+            "claude": {"path": agent},
             "controlPanel": {"enabled": true, "apiUrl": panel.panel_url},
             "repositories": repositories,
         });

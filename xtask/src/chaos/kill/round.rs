@@ -21,7 +21,7 @@ use super::seen::{self, Seen};
 use crate::parts::Parts;
 use crate::progress::Progress;
 use crate::up::kept::Kept;
-use crate::up::plan::{Model, Plan as Cast};
+use crate::up::plan::Plan as Cast;
 use crate::up::setting;
 use crate::up::state::StateDir;
 use crate::up::system::{Ready, System};
@@ -415,5 +415,5 @@ fn cast(repository: PathBuf) -> Result<Cast> {
         "linearRequestsPerHour=1000000",
     ];
     let settings = setting::parse(&settings.map(str::to_owned))?;
-    Ok(Cast { weights: vec![1], settings, repositories: vec![repository], model: Model::Scripted })
+    Ok(Cast { weights: vec![1], settings, repositories: vec![repository], ..Cast::default() })
 }
