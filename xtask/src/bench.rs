@@ -3,12 +3,14 @@
 //! A benchmark is a module that gives [`Figure`]s. Those against the JavaScript Worker of `xtask/bench-worker` start both
 //! in a workerd of their own ([`side`]), check that both do the same ([`conformance`]), and take turns.
 
+pub mod block;
 pub mod conformance;
 pub mod cost;
 pub mod cpu;
 pub mod deliver;
 pub mod depth;
 pub mod edge;
+pub mod live;
 pub mod load;
 pub mod prices;
 pub mod reader;
@@ -69,8 +71,10 @@ pub struct Options {
 enum Name {
     /// Bytes of both Workers and of the panel's client, gzipped
     Size,
-    /// The program cyrus: its size, its start, its idle memory
+    /// The program cyrus: its size, its start, its memory idle and with 50 live sessions
     Edge,
+    /// How soon cyrus accepts events while a set-up script sleeps
+    Block,
     /// Webhooks stored a second, against a JavaScript Worker that does the same
     Webhook,
     /// From a webhook to its line at the edge, against the same Worker
@@ -143,7 +147,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let progress = Progress::new();
     let tools = if std::env::var_os(PREBUILT).is_some() { Tools::find()? } else { Tools::ensure(&progress)? };
     let names = if args.names.is_empty() { Name::value_variants() } else { &args.names };
-    if names.iter().any(|name| *name != Name::Edge) {
+    if names.iter().any(|name| !matches!(name, Name::Edge | Name::Block)) {
         release_workers(&tools, &progress)?;
     }
     // One thread: what is measured has the other processors for itself.
@@ -152,7 +156,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for name in names {
         figures.extend(match name {
             Name::Size => size::figures(&tools)?,
-            Name::Edge => edge::figures(&Parts::release_cyrus(&tools, &progress)?, &progress)?,
+            Name::Edge => {
+                let cyrus = Parts::release_cyrus(&tools, &progress)?;
+                let mut figures = edge::figures(&cyrus, &progress)?;
+                let parts = Parts { cyrus, ..Parts::build(false, &progress)? };
+                let player = parts::player(&tools, &progress)?;
+                figures.extend(runtime.block_on(live::figures(&parts, &player, &progress))?);
+                figures
+            }
+            Name::Block => {
+                let cyrus = Parts::release_cyrus(&tools, &progress)?;
+                let player = parts::player(&tools, &progress)?;
+                runtime.block_on(block::figures(&cyrus, &player, &progress))?
+            }
             Name::Webhook => runtime.block_on(webhook::figures(&tools, &args.options, &progress))?,
             Name::Cost => runtime.block_on(cost::figures(&tools, &args.options, &progress))?,
             Name::Depth => runtime.block_on(depth::figures(&tools, &args.options, &progress))?,

@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::wasm::{self, Profile};
 use plan::Scale;
 use round::{Report, Stage};
+pub use sender::now_ms;
 
 /// Set to run this program instead of the `cyrus-chaos-edge` built here.
 const EDGE: &str = "CYRUS_CHAOS_EDGE";

@@ -45,8 +45,11 @@ impl Parts {
         Ok(Self { tools, workers, cyrus })
     }
 
-    /// Builds `cyrus` as released.
+    /// Builds `cyrus` as released, unless one is given.
     pub fn release_cyrus(tools: &Tools, progress: &Progress) -> Result<PathBuf> {
+        if let Some(given) = std::env::var_os(BINARY) {
+            return Ok(given.into());
+        }
         progress.step("building cyrus as released");
         cargo(tools, &["build", "--release", "-p", "edge-worker"])?;
         progress.done();
@@ -70,6 +73,20 @@ impl Parts {
 
 fn cyrus(tools: &Tools) -> PathBuf {
     std::env::var_os(BINARY).map_or_else(|| tools.target.join("debug/cyrus"), PathBuf::from)
+}
+
+/// The program that plays a recorded agent, built unless everything is.
+pub fn player(tools: &Tools, progress: &Progress) -> Result<PathBuf> {
+    if std::env::var_os(PREBUILT).is_none() {
+        progress.step("building the capture player");
+        cargo(tools, &["build", "-p", "testkit", "--bin", "capture-player"])?;
+        progress.done();
+    }
+    let player = tools.target.join("debug/capture-player");
+    if !player.exists() {
+        bail!("{PREBUILT} is set, but {} is not there; unset it", player.display());
+    }
+    Ok(player)
 }
 
 /// Only one command writes to `build/` at a time.

@@ -13,7 +13,7 @@ pub mod kept;
 pub mod panel;
 pub mod plan;
 mod ports;
-mod repository;
+pub mod repository;
 pub mod setting;
 pub mod state;
 pub mod system;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::kill::run_file::{self, RunFile};
 use super::kill::seen;
 use super::sender::now_ms;
-use crate::parts::{self, PREBUILT, Parts};
+use crate::parts::{self, Parts};
 use crate::progress::Progress;
 use crate::up::kept::Kept;
 use crate::up::plan::Plan as Cast;
@@ -55,7 +55,7 @@ impl Scale {
 /// Plays it and prints one line.
 pub fn run(scale: Scale, edges: usize, keep: bool, progress: &Progress) -> Result<ExitCode> {
     let (mut parts, program) = super::kill::build(progress)?;
-    let player = player(&parts, progress)?;
+    let player = parts::player(&parts.tools, progress)?;
     let frozen = tempfile::Builder::new().prefix("cyrus-chaos-parts-").tempdir()?;
     parts.cyrus = super::freeze(&mut parts, &program, frozen.path())?;
     let folder = tempfile::Builder::new().prefix("cyrus-chaos-limits-").tempdir()?;
@@ -75,21 +75,9 @@ pub fn run(scale: Scale, edges: usize, keep: bool, progress: &Progress) -> Resul
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The player beside this program.
-fn player(parts: &Parts, progress: &Progress) -> Result<std::path::PathBuf> {
-    if std::env::var_os(PREBUILT).is_none() {
-        progress.step("building the capture player");
-        parts::cargo(&parts.tools, &["build", "-p", "testkit", "--bin", "capture-player"])?;
-        progress.done();
-    }
-    let player = parts.tools.target.join("debug/capture-player");
-    ensure!(player.exists(), "{} is not there; unset {PREBUILT}", player.display());
-    Ok(player)
-}
-
 /// What the test command builds before.
 pub fn build_all(parts: &Parts, progress: &Progress) -> Result<()> {
-    player(parts, progress).map(drop)
+    parts::player(&parts.tools, progress).map(drop)
 }
 
 /// What came of it.
