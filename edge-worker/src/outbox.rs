@@ -132,6 +132,19 @@ impl Outbox {
         Ok(())
     }
 
+    /// Writes down that a run was cut off, and what is to be said of it, as one.
+    pub async fn break_run(
+        &mut self,
+        turn: Turn,
+        run: RunId,
+        effects: Vec<Effect>,
+    ) -> Result<(), JournalError> {
+        let effects = effects.into_iter().filter(|effect| self.wants(effect)).collect();
+        self.journal.run_breaks(&self.session, turn, run, effects).await?;
+        self.stir();
+        Ok(())
+    }
+
     /// Tells what a run has told; see [`Journal::tell`].
     pub async fn tell<C>(&mut self, told: Told<C>) -> Result<Option<Held>, JournalError>
     where

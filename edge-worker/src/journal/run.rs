@@ -192,17 +192,20 @@ impl Journal {
         self.write(move |db| spent(db, run, cost)).await
     }
 
-    /// A run was cut off and left no verdict; its turn goes on.
+    /// A run was cut off and left no verdict; its turn goes on. What is to be said of it is written down along.
     pub async fn run_breaks(
         &self,
         session: &AgentSessionId,
         turn: Turn,
         run: RunId,
-        cost: Option<MicroUsd>,
+        effects: Vec<Effect>,
     ) -> Result<(), JournalError> {
         let session = session.0.clone();
         self.write(move |db| {
-            run_over(db, run, cost)?;
+            run_over(db, run, None)?;
+            for effect in &effects {
+                effect::insert(db, &session, effect)?;
+            }
             save(db, &session, &turn)
         })
         .await

@@ -260,7 +260,7 @@ impl Task {
                 Ok(TakenUp::Over(state.members))
             }
             turn::Next::Begin | turn::Next::BeginAgain | turn::Next::Wait { .. } | turn::Next::Nothing => {
-                Ok(TakenUp::CutOff(turn.breaks(&self.means).await?))
+                Ok(TakenUp::CutOff(turn.breaks(self.outbox(session, taken.token)).await?))
             }
         }
     }

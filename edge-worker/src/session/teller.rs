@@ -32,6 +32,11 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// The words that were held back, if there are any: they turned out to be no answer.
+    pub fn released(&mut self) -> Option<Effect> {
+        self.held.take().map(|held| self.speaker.thought(held))
+    }
+
     /// Tells what was read of the run: to the log, and what people want to see to Linear.
     pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
         let places = readings.iter().filter_map(|reading| reading.place).collect();

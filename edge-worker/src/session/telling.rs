@@ -61,7 +61,8 @@ impl Speaker {
         (effects, held)
     }
 
-    fn thought(&self, held: Held) -> Effect {
+    /// Words that were held back and are no answer.
+    pub fn thought(&self, held: Held) -> Effect {
         self.activity(held.line, ActivityContent::Thought { body: held.text }, false)
     }
 

@@ -463,6 +463,7 @@ async fn a_run_that_was_cut_off_begins_again_with_all_that_its_turn_was_told() {
     assert!(prompt.contains("Show totals") && prompt.contains("and round it"), "{prompt}");
     assert_eq!(stage.texts("response").len(), 1, "one turn, one answer");
     assert_eq!(lines_of(&stage).first().map(String::as_str), Some("working on it"));
+    assert!(stage.texts("thought").contains(&"working on it".to_owned()), "no words are lost");
 }
 
 #[tokio::test]

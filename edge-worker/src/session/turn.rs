@@ -199,9 +199,10 @@ impl LiveTurn {
     }
 
     /// The run was cut off; the turn stands where another can begin.
-    pub async fn breaks(mut self, means: &Means) -> anyhow::Result<Turn> {
+    pub async fn breaks(mut self, outbox: &mut Outbox) -> anyhow::Result<Turn> {
         self.state = self.state.after(Fact::Breaks)?;
-        means.journal.run_breaks(&self.session, self.state.clone(), self.run, None).await?;
+        let said = self.teller.released().into_iter().collect();
+        outbox.break_run(self.state.clone(), self.run, said).await?;
         Ok(self.state)
     }
 
@@ -294,10 +295,14 @@ impl LiveTurn {
     pub async fn end(&mut self, outbox: &mut Outbox, ending: Ending) -> anyhow::Result<()> {
         // Linear wants one answer a turn; its id is that of the turn's first event.
         let id = activity_id(&self.session, self.state.first, Step::Final);
-        let effects = vec![
-            Effect::UpdateSession(Box::new(ending.update)),
-            Effect::Activity { id, content: ending.content, ephemeral: false },
-        ];
+        let answered = match (&ending.content, &self.teller.held) {
+            (ActivityContent::Response { body }, Some(held)) => body.starts_with(held.text.trim()),
+            _ => false,
+        };
+        let unsaid = if answered { None } else { self.teller.released() };
+        let mut effects: Vec<Effect> = unsaid.into_iter().collect();
+        effects.push(Effect::UpdateSession(Box::new(ending.update)));
+        effects.push(Effect::Activity { id, content: ending.content, ephemeral: false });
         self.state = self.state.after(Fact::Ends)?;
         outbox.end_turn(self.state.clone(), Some((self.run, ending.cost)), effects).await?;
         Ok(())
