@@ -2,14 +2,15 @@
 //!
 //! An event is accepted only after its row is here. Parts: [`schema`], [`event`], [`session`], [`run`] (what a run has
 //! told, as one with how far its file was read), [`effect`] (the outbox's rows), [`line`] (log lines), [`own`] (events
-//! of this machine), [`retention`], [`writer`] (the one thread that writes), [`failpoint`]. No wait of the disk holds up
-//! the event loop. A lock on the folder refuses a second `cyrus start`.
+//! of this machine), [`recovery`] (work of a lost lease), [`retention`], [`writer`] (the one thread that writes),
+//! [`failpoint`]. No wait of the disk holds up the event loop. A lock on the folder refuses a second `cyrus start`.
 
 pub mod effect;
 pub mod event;
 mod failpoint;
 pub mod line;
 pub mod own;
+pub mod recovery;
 mod retention;
 pub mod run;
 mod schema;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 use shared::id::WorkerId;
+use tokio::sync::Notify;
 
 use writer::Writer;
 
@@ -80,6 +82,7 @@ pub struct Journal {
     path: PathBuf,
     worker_id: WorkerId,
     redactor: Redactor,
+    loss: Arc<Notify>,
     _lock: Arc<File>,
 }
 
@@ -107,7 +110,8 @@ impl Journal {
         retention::prune(&connection, crate::worker::now()).map_err(sqlite)?;
         let reader = Arc::new(Mutex::new(writer::reader(&path).map_err(sqlite)?));
         let writer = Writer::start(connection).map_err(in_folder)?;
-        Ok(Self { writer, reader, path, worker_id, redactor: Redactor::default(), _lock: Arc::new(lock) })
+        let (redactor, loss) = (Redactor::default(), Arc::new(Notify::new()));
+        Ok(Self { writer, reader, path, worker_id, redactor, loss, _lock: Arc::new(lock) })
     }
 
     /// The worker that this journal is.

@@ -222,5 +222,6 @@ fn wanted(effect: &Effect, has_records: bool, in_linear: bool) -> bool {
     match effect.lane() {
         Lane::Linear | Lane::LinearSide => in_linear,
         Lane::Panel => has_records,
+        Lane::Git => true,
     }
 }

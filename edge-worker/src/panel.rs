@@ -4,6 +4,7 @@ use serde::Serialize;
 use shared::api::{NewRepository, Repository};
 use shared::id::{FencingToken, SessionId, SessionKey};
 use shared::log_line::{LeaseShown, LeaseTaken, LogAnswer, LogLine, LogPost};
+use shared::recovery::Recovery;
 use shared::session::{NewSession, SessionRecord, SessionUpdate};
 use shared::worker_key::WorkerKey;
 
@@ -62,6 +63,12 @@ impl PanelClient {
         lines: Vec<LogLine>,
     ) -> Result<LogAnswer, HttpError> {
         self.call(reqwest::Method::POST, &format!("/api/sessions/{id}/logs"), &LogPost { token, lines }).await
+    }
+
+    /// `POST /api/workers/me/recoveries`, idempotent by run.
+    pub async fn add_recovery(&self, recovery: &Recovery) -> Result<(), HttpError> {
+        let path = "/api/workers/me/recoveries";
+        self.call::<serde_json::Value>(reqwest::Method::POST, path, recovery).await.map(|_| ())
     }
 
     /// `POST /api/repositories`, idempotent by remote or name.

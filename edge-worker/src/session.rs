@@ -13,6 +13,7 @@ mod closing;
 mod guest;
 mod place;
 pub mod prompt;
+pub mod recovery;
 pub mod route;
 #[cfg(test)]
 pub(crate) mod stage;

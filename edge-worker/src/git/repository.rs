@@ -114,6 +114,11 @@ impl Repository {
         Ok((answer.status.success() && !id.is_empty()).then_some(id))
     }
 
+    /// Makes a reference name a commit.
+    pub async fn set_reference(&self, name: &str, commit: &str) -> Result<(), GitError> {
+        self.git(["update-ref", "--end-of-options", name, commit]).output().await.map(|_| ())
+    }
+
     /// Brings one branch of the remote up to date. False when the remote does not have it; an error when it cannot be reached.
     pub(super) async fn fetch(&self, remote: &str, branch: &str) -> Result<bool, GitError> {
         let refspec = format!("+refs/heads/{branch}:refs/remotes/{remote}/{branch}");

@@ -3,7 +3,7 @@
 //! Neighbours: `push` sends it to the remote by its id; the session asks for it after each turn.
 //! It must never lose what a worktree held: before another state takes its place, that is kept under `refs/cyrus/aside`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::info;
 
@@ -50,10 +50,24 @@ pub fn reference(session: &str) -> String {
 /// Makes the commit of what the worktree holds now, new files included, ignored ones not. `at` is in seconds since 1970;
 /// the same state, session and time always give the same commit, so it may be made again after a crash.
 pub async fn snapshot(tree: &Worktree, session: &str, at: i64) -> Result<Wip, GitError> {
-    let wip = capture(&tree.dirs, &format!("Work in progress of {}", slug(session)), at).await?;
-    dirs::note(&tree.path, &wip.commit)
-        .map_err(|source| GitError::Folder { path: tree.path.clone(), source })?;
-    tree.dirs.git(["update-ref", &reference(session), &wip.commit]).output().await?;
+    keep(&tree.dirs, session, at).await
+}
+
+/// The same for a worktree of `repository` that is known by its folder alone.
+pub async fn snapshot_at(
+    repository: &Repository,
+    tree: &Path,
+    session: &str,
+    at: i64,
+) -> Result<Wip, GitError> {
+    keep(&Dirs::of(repository.common(), tree)?, session, at).await
+}
+
+async fn keep(dirs: &Dirs, session: &str, at: i64) -> Result<Wip, GitError> {
+    let wip = capture(dirs, &format!("Work in progress of {}", slug(session)), at).await?;
+    dirs::note(dirs.tree(), &wip.commit)
+        .map_err(|source| GitError::Folder { path: dirs.tree().to_owned(), source })?;
+    dirs.git(["update-ref", &reference(session), &wip.commit]).output().await?;
     Ok(wip)
 }
 

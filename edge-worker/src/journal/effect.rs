@@ -1,5 +1,7 @@
 //! The outbox's rows: effects on the outside, in order, each kept until it has happened.
 
+use std::path::PathBuf;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use shared::id::{AgentSessionId, FencingToken, IssueId, SessionKey};
@@ -21,17 +23,20 @@ pub enum Lane {
     LinearSide,
     /// What the panel records.
     Panel,
+    /// What is pushed.
+    Git,
 }
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 3] = [Self::Linear, Self::LinearSide, Self::Panel];
+    pub const ALL: [Self; 4] = [Self::Linear, Self::LinearSide, Self::Panel, Self::Git];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Linear => "linear",
             Self::LinearSide => "linear_side",
             Self::Panel => "panel",
+            Self::Git => "git",
         }
     }
 }
@@ -96,6 +101,15 @@ pub enum Effect {
     },
     /// The record is closed, unless it says already that the session is over.
     SettleSession(Box<SessionUpdate>),
+    /// A commit is pushed to a reference of the remote.
+    Push {
+        /// The repository's folder on this machine.
+        repository: PathBuf,
+        /// The commit's full id.
+        commit: String,
+        /// The reference's full name.
+        reference: String,
+    },
     /// The record changes; saying it twice changes nothing more.
     UpdateSession(Box<SessionUpdate>),
 }
@@ -113,7 +127,8 @@ impl Effect {
             Self::Plan { .. }
             | Self::OpenSession { .. }
             | Self::SettleSession(_)
-            | Self::UpdateSession(_) => None,
+            | Self::UpdateSession(_)
+            | Self::Push { .. } => None,
         }
     }
 
@@ -132,7 +147,8 @@ impl Effect {
             | Self::IssueStarted { .. }
             | Self::OpenSession { .. }
             | Self::SettleSession(_)
-            | Self::UpdateSession(_) => Weight::Milestone,
+            | Self::UpdateSession(_)
+            | Self::Push { .. } => Weight::Milestone,
         }
     }
 
@@ -142,6 +158,7 @@ impl Effect {
             Self::Activity { .. } | Self::Question { .. } | Self::Words { .. } => Lane::Linear,
             Self::Plan { .. } | Self::Link { .. } | Self::IssueStarted { .. } => Lane::LinearSide,
             Self::OpenSession { .. } | Self::SettleSession(_) | Self::UpdateSession(_) => Lane::Panel,
+            Self::Push { .. } => Lane::Git,
         }
     }
 }
@@ -174,6 +191,10 @@ const LOOK_AT: u32 = 500;
 /// Writes an effect's row within a transaction.
 pub(super) fn insert(db: &Connection, session: &str, effect: &Effect) -> rusqlite::Result<()> {
     let lane = effect.lane().as_str();
+    let text = json(effect)?;
+    if matches!(effect, Effect::Push { .. }) && is_newest(db, session, &text)? {
+        return Ok(());
+    }
     if matches!(effect, Effect::Plan { .. }) {
         db.execute(
             "UPDATE outbox SET state = 'replaced', done_at = ?3 WHERE session = ?1 AND lane = ?2 AND state = 'open' AND tried = 0 AND json_extract(effect, '$.kind') = 'plan'",
@@ -182,7 +203,7 @@ pub(super) fn insert(db: &Connection, session: &str, effect: &Effect) -> rusqlit
     }
     db.execute(
         "INSERT INTO outbox (session, lane, effect, key, weight) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-        params![session, lane, json(effect)?, effect.key(), effect.weight().name()],
+        params![session, lane, text, effect.key(), effect.weight().name()],
     )
     .map(|_| ())
 }
@@ -214,6 +235,18 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     // Rows of older builds have no weight.
     let weight = weight.and_then(|name| Weight::named(&name)).unwrap_or_else(|| effect.weight());
     Ok(Row { id: row.get(0)?, weight, tried: row.get(3)?, effect })
+}
+
+/// Whether this is what was pushed, or is to be pushed, last.
+fn is_newest(db: &Connection, session: &str, effect: &str) -> rusqlite::Result<bool> {
+    let newest: Option<String> = db
+        .query_row(
+            "SELECT effect FROM outbox WHERE session = ?1 AND lane = 'git' ORDER BY id DESC LIMIT 1",
+            [session],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(newest.as_deref() == Some(effect))
 }
 
 impl Journal {

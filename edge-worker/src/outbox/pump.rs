@@ -1,5 +1,6 @@
 //! One lane: the oldest effect first, again and again until it has happened or is refused for good.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::{Holding, Outside};
+use crate::git::Repository;
+use crate::git::push::{Pushed, push};
 use crate::http::HttpError;
 use crate::journal::effect::{Effect, Lane};
 use crate::journal::{Journal, JournalError};
@@ -163,6 +166,7 @@ impl Pump {
                     Err(error) => tried(error),
                 }
             }
+            Effect::Push { repository, commit, reference } => pushed(repository, commit, reference).await,
             Effect::UpdateSession(update) => self.update(update, false).await,
             Effect::SettleSession(update) => self.update(update, true).await,
         }
@@ -207,6 +211,21 @@ fn of_linear(error: CallError) -> Tried {
         // How long nothing may be sent is kept by what may be spent; this only stands in line again.
         Retry::AfterMs(_) => Tried::Later(error.to_string(), Some(SHORTEST_PAUSE)),
         Retry::Reauthenticate | Retry::BackOff => Tried::Later(error.to_string(), None),
+    }
+}
+
+async fn pushed(repository: &Path, commit: &str, reference: &str) -> Tried {
+    let repository = match Repository::open(repository).await {
+        Ok(repository) => repository,
+        Err(error) => return Tried::Refused(error.to_string()),
+    };
+    match push(&repository, commit, reference).await {
+        Ok(Pushed::Pushed | Pushed::UpToDate | Pushed::NoRemote) => Tried::Happened,
+        Ok(Pushed::Rejected(words)) => {
+            Tried::Refused(format!("the remote does not take {reference}: {words}"))
+        }
+        Err(error) if error.may_pass() => Tried::Later(error.to_string(), None),
+        Err(error) => Tried::Refused(error.to_string()),
     }
 }
 

@@ -47,7 +47,7 @@ pub async fn close(
     }
     for outbox in &mut outboxes {
         if !outbox.drained().await? {
-            means.journal.give_up(seqs).await?;
+            means.journal.lose(seqs).await?;
             return Ok(false);
         }
     }

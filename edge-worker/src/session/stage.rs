@@ -256,6 +256,38 @@ impl Stage {
         })
     }
 
+    /// Gives a repository a remote, and returns the remote's folder.
+    pub fn remote(&self, name: &str) -> PathBuf {
+        let here = self.folder.path().join(name);
+        let there = self.folder.path().join(format!("{name}-remote.git"));
+        let git = |args: &[&std::ffi::OsStr]| {
+            let done = std::process::Command::new("git").args(args).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        };
+        git(&[
+            "init".as_ref(),
+            "-q".as_ref(),
+            "--bare".as_ref(),
+            "-b".as_ref(),
+            "main".as_ref(),
+            there.as_ref(),
+        ]);
+        let add = ["remote".as_ref(), "add".as_ref(), "origin".as_ref(), there.as_ref()];
+        git(&[&["-C".as_ref(), here.as_ref()][..], &add[..]].concat());
+        let push = ["push".as_ref(), "-q".as_ref(), "origin".as_ref(), "main".as_ref()];
+        git(&[&["-C".as_ref(), here.as_ref()][..], &push[..]].concat());
+        there
+    }
+
+    /// Waits until something that takes a moment to look at holds, at most 30 s.
+    pub async fn until_async(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds(self).await {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until something holds, at most 30 s.
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -332,7 +332,7 @@ impl Task {
             () = told_to_end(&mut ending) => return Ok(Next::End),
         };
         if !left {
-            self.means.journal.give_up(seqs).await?;
+            self.means.journal.lose(seqs).await?;
             return Ok(Next::End);
         }
         self.means.journal.finish(seqs.clone()).await?;

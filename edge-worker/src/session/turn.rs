@@ -4,6 +4,8 @@
 //! Every state of the turn ([`shared::turn`]) is in the journal before it is acted on. Neighbours: [`super::telling`]
 //! says what people read of a run, [`super::prompt`] what the agent is told, [`super::answer`] the last words.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, EventBody};
@@ -24,7 +26,7 @@ use crate::executor::{
     Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
     RunOutcome, RunSpec, process_tree,
 };
-use crate::git::{self, Author, Worktree};
+use crate::git::{self, Author, Repository, Worktree, wip};
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
@@ -43,9 +45,14 @@ pub struct LiveTurn {
     run: RunId,
     teller: Teller,
     worktree: Worktree,
+    repository: PathBuf,
     title: String,
     /// Why it was told to end, where that was not a person's stop.
     ended_by: Option<String>,
+    /// When the turn's first event came: the date of its work in progress, so that the same state gives the same commit.
+    began_at: i64,
+    /// Something was told of the run since the work in progress was kept last.
+    moved: bool,
 }
 
 /// What a turn begins with, beside its event.
@@ -87,6 +94,9 @@ impl LiveTurn {
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
             process_tree::settle(&run_file(&settings.state_dir, before), &before.to_string()).await;
+        }
+        if taken.takeover {
+            adopt(plan.repository, &worktree, session, taken).await;
         }
         let run = RunId::from_uuid(fresh_uuid());
         let config_dir = workplace::conversations(&settings.state_dir, &session.id);
@@ -156,8 +166,8 @@ impl LiveTurn {
             record: record(means, run, conversation_id),
             held: None,
         };
-        let session = session.id.clone();
-        Ok((Self { state, session, run, teller, worktree, title: title_of(body), ended_by: None }, started))
+        let repository = plan.repository.repository_path.clone();
+        Ok((Self::of(taken, state, run, teller, worktree, repository), started))
     }
 
     /// Takes a run up that was live when `cyrus` was killed: ends what is left of it, tells what it wrote that nobody
@@ -173,11 +183,23 @@ impl LiveTurn {
         let worktree = workplace::prepare(means, session, repository).await?;
         let speaker = Speaker { session: session.id.clone(), first: state.first, token: taken.token };
         let (teller, outcome) = left(means, speaker, &state, run, outbox).await?;
+        let repository = repository.repository_path.clone();
+        Ok((Self::of(taken, state, run, teller, worktree, repository), outcome))
+    }
+
+    fn of(
+        taken: &Taken,
+        state: Turn,
+        run: RunId,
+        teller: Teller,
+        worktree: Worktree,
+        repository: PathBuf,
+    ) -> Self {
+        let session = teller.speaker.session.clone();
+        let began_at = taken.event.received_at.as_millis() / 1000;
         let title = title_of(&taken.event.body);
-        Ok((
-            Self { state, session: session.id.clone(), run, teller, worktree, title, ended_by: None },
-            outcome,
-        ))
+        let ended_by = None;
+        Self { state, session, run, teller, worktree, repository, title, ended_by, began_at, moved: true }
     }
 
     /// Where the turn stands.
@@ -260,7 +282,36 @@ impl LiveTurn {
 
     /// Tells what was read of the run.
     pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
+        self.moved = true;
         self.teller.tell(outbox, readings).await
+    }
+
+    /// Keeps the work as it is now where another worker finds it, if anything has happened since it was kept last.
+    pub async fn keep_in_progress(&mut self, outbox: &mut Outbox) -> Result<(), JournalError> {
+        if !std::mem::take(&mut self.moved) {
+            return Ok(());
+        }
+        match self.in_progress().await {
+            Some(effect) => outbox.add(effect).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The push of what the worktree holds; `None` while there is nothing that the base does not hold.
+    async fn in_progress(&self) -> Option<Effect> {
+        let kept = wip::snapshot(&self.worktree, self.session.as_str(), self.began_at).await;
+        let commit = match kept {
+            Ok(wip) => wip.commit,
+            Err(error) => {
+                warn!("the work in progress could not be kept: {error}");
+                return None;
+            }
+        };
+        (commit != self.worktree.base_commit).then(|| Effect::Push {
+            repository: self.repository.clone(),
+            commit,
+            reference: wip::reference(self.session.as_str()),
+        })
     }
 
     /// Keeps the work and finds the words that end the turn.
@@ -301,6 +352,7 @@ impl LiveTurn {
         };
         let unsaid = if answered { None } else { self.teller.released() };
         let mut effects: Vec<Effect> = unsaid.into_iter().collect();
+        effects.extend(self.in_progress().await);
         effects.push(Effect::UpdateSession(Box::new(ending.update)));
         effects.push(Effect::Activity { id, content: ending.content, ephemeral: false });
         self.state = self.state.after(Fact::Ends)?;
@@ -311,7 +363,8 @@ impl LiveTurn {
     /// Writes the end down without a word to Linear, which was told by somebody else.
     pub async fn end_unsaid(&mut self, means: &Means, ending: Ending) -> anyhow::Result<()> {
         let update = Effect::UpdateSession(Box::new(ending.update));
-        let effects = means.outside.panel.is_some().then_some(update).into_iter().collect();
+        let mut effects: Vec<Effect> = means.outside.panel.is_some().then_some(update).into_iter().collect();
+        effects.extend(self.in_progress().await);
         self.state = self.state.after(Fact::Ends)?;
         let run = Some((self.run, ending.cost));
         means.journal.turn_ends(&self.session, self.state.clone(), run, effects).await?;
@@ -371,6 +424,20 @@ pub async fn left(
         means.journal.run_spent(run, micro(cost)).await?;
     }
     Ok((teller, behind.outcome))
+}
+
+/// Takes over what the worker that had the session before has pushed of its work.
+async fn adopt(config: &RepositoryConfig, worktree: &Worktree, session: &AgentSession, taken: &Taken) {
+    let at = taken.event.received_at.as_millis() / 1000;
+    let adopted = async {
+        let repository = Repository::open(&config.repository_path).await?;
+        wip::adopt(&repository, worktree, session.id.as_str(), at).await
+    };
+    match adopted.await {
+        Ok(adopted) => info!(session = %session.id, "what another worker left: {adopted:?}"),
+        // What was pushed is still there for a person; the task itself can be done without it.
+        Err(error) => warn!(session = %session.id, "what another worker left cannot be taken over: {error}"),
+    }
 }
 
 /// The id under which a run is given an event, the same whenever it is asked for.

@@ -205,7 +205,7 @@ impl Desk {
     async fn resume(&mut self, leases: &[HeldLease], known: &HashSet<Seq>) -> Result<(), JournalError> {
         let by_key: HashMap<&SessionKey, &HeldLease> =
             leases.iter().map(|lease| (&lease.session_key, lease)).collect();
-        let mut moved = Vec::new();
+        let (mut moved, mut lost) = (Vec::new(), Vec::new());
         for taken in self.tools.journal.open_events().await? {
             match by_key.get(&taken.session_key) {
                 Some(lease) if lease.token == taken.token && (lease.stop || known.contains(&taken.seq)) => {
@@ -215,10 +215,12 @@ impl Desk {
                         self.hand_over(taken).await;
                     }
                 }
-                _ => moved.push(taken.seq),
+                Some(lease) if lease.token == taken.token => moved.push(taken.seq),
+                _ => lost.push(taken.seq),
             }
         }
-        self.tools.journal.give_up(moved).await
+        self.tools.journal.give_up(moved).await?;
+        self.tools.journal.lose(lost).await
     }
 
     async fn offer(&mut self, taken: Taken) -> Result<(), JournalError> {
@@ -357,7 +359,7 @@ impl Desk {
         self.tools.journal.give_up(unsettled).await?;
         let Some(open) = self.tools.leases.lose_as_of(key, token, as_of) else { return Ok(()) };
         warn!(session_key = %key, "the lease is lost: its run stops and nothing more is posted");
-        self.tools.journal.give_up(open).await?;
+        self.tools.journal.lose(open).await?;
         self.crew.dismiss(key, Some(Told::LeaseLost)).await;
         Ok(())
     }

@@ -27,12 +27,14 @@ use crate::linear::LinearClient;
 use crate::outbox::Outside;
 use crate::panel::PanelClient;
 use crate::proxy::client::ProxyClient;
+use crate::session::recovery::Recoveries;
 use crate::session::route::{self, Decision};
 use crate::session::{self, Means, Told};
 
 /// What all sessions share.
 struct Sessions {
     config: Live,
+    journal: Journal,
     outside: Outside,
     executor: Arc<dyn Executor>,
     executor_version: Option<String>,
@@ -86,6 +88,7 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
     let transport = config.transport;
     let workshop = Sessions {
         config: Changes::begin(config).1,
+        journal: journal.clone(),
         outside,
         executor: Arc::new(executor),
         executor_version,
@@ -150,6 +153,13 @@ impl Workshop for Sessions {
 
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            let recoveries = Recoveries {
+                journal: self.journal.clone(),
+                config: self.config.clone(),
+                panel: self.outside.panel.clone(),
+            };
+            // It ends with this process; what it had not finished begins again at the next start.
+            tokio::spawn(recoveries.run());
             let Some(panel) = &self.outside.panel else { return };
             let settings = self.config.now();
             let remotes = route::all_remotes(&settings.repositories).await;

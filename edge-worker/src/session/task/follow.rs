@@ -3,9 +3,12 @@
 //! An event that the running turn cannot take in keeps its place for the next turn, and what comes after it stays
 //! behind it. Nothing is fed to the agent that another worker may have answered.
 
+use std::time::Duration;
+
 use shared::event::AgentSession;
 use shared::id::Seq;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use super::super::answer;
 use super::super::guest::{self, Guest};
@@ -15,6 +18,9 @@ use super::{Ended, Task, Told, told_to_end};
 use crate::executor::{Run, RunControl, RunOutcome};
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
+
+/// How often the work of a run that goes on is kept where another worker finds it.
+const KEPT_EVERY: Duration = Duration::from_secs(60);
 
 impl Task {
     /// Follows a run to its end; follow-ups go into it, a stop ends it.
@@ -36,8 +42,14 @@ impl Task {
             }
         }
         let mut inbox_open = true;
+        let mut keeping = tokio::time::interval(KEPT_EVERY);
+        keeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        keeping.reset();
         loop {
             tokio::select! {
+                _ = keeping.tick() => {
+                    turn.keep_in_progress(self.outbox(session, turn.token())).await?;
+                }
                 readings = run.next_readings(TOLD_AT_ONCE) => {
                     if readings.is_empty() {
                         break;
