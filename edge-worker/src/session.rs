@@ -15,6 +15,7 @@ mod place;
 pub mod prompt;
 pub mod recovery;
 pub mod route;
+mod setup;
 #[cfg(test)]
 pub(crate) mod stage;
 mod takeover;
@@ -39,6 +40,7 @@ use crate::journal::{Journal, JournalError};
 use crate::outbox::{Holding, Outbox, Outside};
 
 pub use task::run;
+pub use workplace::clear_all;
 
 /// What every session uses.
 #[derive(Clone)]

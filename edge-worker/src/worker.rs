@@ -119,9 +119,11 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
         return Ok(ended);
     }
     station.workshop.registered().await;
+    let clearing = tokio::spawn(station.workshop.begins(tools.clone()));
     info!("registered; waiting for events");
     let mut worker = Worker { station, tools, leaving: None };
     let ended = worker.work(done_receiver, &mut asks, &ending_sender).await;
+    clearing.abort();
     if let Some(telling) = worker.leaving.take() {
         telling.abort();
     }

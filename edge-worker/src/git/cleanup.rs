@@ -110,90 +110,128 @@ pub async fn sweep(
     used: impl Fn(&str) -> Use,
 ) -> Result<Vec<(PathBuf, Verdict)>, GitError> {
     let Ok(folder) = tokio::fs::canonicalize(folder).await else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    let mut wanted = Vec::new();
+    for tree in dirs::recorded(&folder) {
+        let known = used(&dirs::file_name(&tree));
+        if known == Use::Closed {
+            dirs::close(&tree);
+        }
+        match removable(&state_of(&tree, known)) {
+            Verdict::Keep(why) => all.push((tree, Verdict::Keep(why))),
+            Verdict::Removable => wanted.push((tree, known)),
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    // Nobody waits for the lock while the remote is asked.
+    let remote = Remote::ask(repository).await;
     let _guard = repository.lock().await;
     dirs::repair_all(&folder);
     let registered = registered::list(repository).await?;
-    let mut remote = Remote::default();
-    let mut all = Vec::new();
-    for tree in dirs::recorded(&folder) {
+    for (tree, known) in wanted {
         let Some(found) = registered.iter().find(|one| one.path == tree) else { continue };
-        let known = used(&dirs::file_name(&tree));
-        let verdict = look(repository, &tree, known, found.locked || found.unfinished, &mut remote).await;
+        let locked = found.locked || found.unfinished;
+        if !locked {
+            found.repair(repository).await?;
+        }
+        let mut verdict = look(repository, &tree, known, locked, &remote).await;
         if verdict == Verdict::Removable {
-            let path = tree.as_os_str();
-            let args = ["worktree".as_ref(), "remove".as_ref(), "--".as_ref(), path];
-            if let Err(error) = repository.git(args).output().await {
-                warn!("the worktree {} stays: {error}", tree.display());
-                all.push((tree, Verdict::Keep(Why::Unknown)));
-                continue;
+            let args = ["worktree".as_ref(), "remove".as_ref(), "--".as_ref(), tree.as_os_str()];
+            let removed = match dirs::removing(&tree) {
+                Ok(()) => repository.git(args).output().await,
+                Err(source) => Err(GitError::Folder { path: tree.clone(), source }),
+            };
+            match removed {
+                Ok(_) => {
+                    dirs::forget(&tree);
+                    info!("removed the worktree {}: the remote has all of it", tree.display());
+                }
+                Err(error) => {
+                    warn!("the worktree {} stays: {error}", tree.display());
+                    verdict = Verdict::Keep(Why::Unknown);
+                }
             }
-            dirs::forget(&tree);
-            info!("removed the worktree {}: all of it is on the remote", tree.display());
         }
         all.push((tree, verdict));
     }
     Ok(all)
 }
 
-async fn look(
-    repository: &Repository,
-    tree: &Path,
-    known: Use,
-    locked: bool,
-    remote: &mut Remote,
-) -> Verdict {
-    let mut state = State {
+/// What is known without asking git.
+fn state_of(tree: &Path, known: Use) -> State {
+    State {
         live: known == Use::Live,
-        closed: known == Use::Closed,
+        closed: dirs::is_closed(tree),
         idle: dirs::idle(tree),
-        locked,
+        locked: false,
         dirty: Some(false),
         nested: false,
         pushed: Some(true),
-    };
+    }
+}
+
+async fn look(repository: &Repository, tree: &Path, known: Use, locked: bool, remote: &Remote) -> Verdict {
+    let mut state = State { locked, ..state_of(tree, known) };
     if let Verdict::Keep(why) = removable(&state) {
-        return Verdict::Keep(why); // Nothing more need be asked.
+        return Verdict::Keep(why); // It was used or locked since.
     }
     let Ok(dirs) = Dirs::of(repository.common(), tree) else { return Verdict::Keep(Why::Unknown) };
     state.dirty = is_dirty(&dirs).await.ok();
     let listed = dirs.git(["ls-files", "--stage", "-z"]).output().await.unwrap_or_default();
     state.nested = listed.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"160000 "));
     if removable(&state) == Verdict::Removable {
-        state.pushed = remote.has(repository, &dirs).await;
+        state.pushed = remote.has(&dirs).await;
     }
     removable(&state)
 }
 
-/// The remote's commits, asked once. What this repository says of them is not believed: an agent can write there.
-#[derive(Default)]
-struct Remote(Option<Vec<String>>);
+/// The remote's commits. What this repository says of them is not believed: an agent can write there.
+enum Remote {
+    None,
+    Away,
+    Has(Vec<String>),
+}
 
 impl Remote {
-    /// Whether the remote has all commits of a worktree; `None`: it cannot be told.
-    async fn has(&mut self, repository: &Repository, dirs: &Dirs) -> Option<bool> {
-        if self.0.is_none() {
-            let Some(name) = repository.remote().await.ok()? else { return Some(false) };
-            let args = ["ls-remote", "--quiet", "--", &name];
-            let listed = repository.network(args).await.ok()?.output().await.ok()?;
-            let ids: std::collections::BTreeSet<String> = String::from_utf8_lossy(&listed)
-                .lines()
-                .filter_map(|line| line.split('\t').next())
-                .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-                .map(str::to_owned)
-                .collect();
-            let asked: String = ids.iter().map(|id| format!("{id}^{{commit}}\n")).collect();
-            // Only what is here too can be compared.
-            let known = repository
-                .git(["cat-file", "--batch-check=%(objectname)"])
-                .stdin(asked)
-                .output()
-                .await
-                .ok()?;
-            let known = String::from_utf8_lossy(&known);
-            let known = known.lines().filter(|line| !line.contains(' ')).map(str::to_owned).collect();
-            self.0 = Some(known);
+    async fn ask(repository: &Repository) -> Self {
+        match repository.remote().await {
+            Ok(Some(name)) => match Self::list(repository, &name).await {
+                Ok(known) => Self::Has(known),
+                Err(error) => {
+                    info!("the remote cannot tell what it has: {error}");
+                    Self::Away
+                }
+            },
+            Ok(None) => Self::None,
+            Err(_) => Self::Away,
         }
-        let wanted: String = self.0.iter().flatten().map(|id| format!("^{id}\n")).collect();
+    }
+
+    async fn list(repository: &Repository, name: &str) -> Result<Vec<String>, GitError> {
+        let listed = repository.network(["ls-remote", "--quiet", "--", name]).await?.output().await?;
+        let ids: std::collections::BTreeSet<String> = String::from_utf8_lossy(&listed)
+            .lines()
+            .filter_map(|line| line.split('\t').next())
+            .filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .map(str::to_owned)
+            .collect();
+        let asked: String = ids.iter().map(|id| format!("{id}^{{commit}}\n")).collect();
+        // Only what is here too can be compared.
+        let known = repository.git(["cat-file", "--batch-check=%(objectname)"]).stdin(asked).output().await?;
+        let known = String::from_utf8_lossy(&known);
+        Ok(known.lines().filter(|line| !line.contains(' ')).map(str::to_owned).collect())
+    }
+
+    /// Whether the remote has all commits of a worktree; `None`: it cannot be told.
+    async fn has(&self, dirs: &Dirs) -> Option<bool> {
+        let known = match self {
+            Self::None => return Some(false),
+            Self::Away => return None,
+            Self::Has(known) => known,
+        };
+        let wanted: String = known.iter().map(|id| format!("^{id}\n")).collect();
         let args = ["rev-list", "--max-count=1", "--stdin"];
         let missing = dirs.git(args).stdin(format!("HEAD\n{wanted}")).output().await.ok()?;
         Some(missing.is_empty())

@@ -21,6 +21,12 @@ const RECORDS: &str = ".records";
 const WIPS: &str = "wips";
 /// The end of the name of the file that is written when a worktree is used.
 const USED: &str = "used";
+/// The end of the name of the file with the branch that a worktree's work started from.
+const BASE: &str = "base";
+/// The end of the name of the file that says that the issue is closed.
+const CLOSED: &str = "closed";
+/// The end of the name of the file that says that a worktree is being removed.
+const REMOVING: &str = "removing";
 /// The end of the name of the file that says that a worktree is yet to be prepared.
 const RAW: &str = "raw";
 /// The longest of git's small files that is kept, in bytes.
@@ -136,8 +142,9 @@ pub(super) fn repair_all(folder: &Path) {
 /// Forgets a worktree that is gone.
 pub(super) fn forget(tree: &Path) {
     // One that stays is passed over, since its folder is gone.
-    for path in [place(tree), beside(tree, WIPS), beside(tree, USED), beside(tree, RAW)] {
-        let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(place(tree));
+    for name in [WIPS, USED, RAW, BASE, CLOSED, REMOVING] {
+        let _ = std::fs::remove_file(beside(tree, name));
     }
 }
 
@@ -159,11 +166,56 @@ pub(super) fn touch(tree: &Path, new: bool) {
         // Without it the writing below fails, and says so.
         let _ = std::fs::create_dir_all(folder);
     }
+    // Work on it again opens it again.
+    let _ = std::fs::remove_file(beside(tree, CLOSED));
     for name in [Some(USED), new.then_some(RAW)].into_iter().flatten() {
         if let Err(error) = std::fs::write(beside(tree, name), "") {
             warn!("cannot write {}: {error}", beside(tree, name).display());
         }
     }
+}
+
+/// Remembers the branch that work there starts from; the first word stays.
+pub(super) fn note_base(tree: &Path, base: &str) {
+    let path = beside(tree, BASE);
+    if !path.exists()
+        && let Err(error) = std::fs::write(&path, base)
+    {
+        warn!("cannot write {}: {error}", path.display());
+    }
+}
+
+/// The branch that work there started from.
+pub(super) fn base(tree: &Path) -> Option<String> {
+    std::fs::read_to_string(beside(tree, BASE)).ok()
+}
+
+/// The issue is closed: once all of it is safe, the worktree may go.
+pub(super) fn close(tree: &Path) {
+    if let Err(error) = std::fs::write(beside(tree, CLOSED), "") {
+        warn!("cannot write {}: {error}", beside(tree, CLOSED).display());
+    }
+}
+
+/// Whether the issue is closed, as far as is known.
+pub(super) fn is_closed(tree: &Path) -> bool {
+    beside(tree, CLOSED).exists()
+}
+
+/// It is being removed: nothing is in it that is not safe elsewhere.
+pub(super) fn removing(tree: &Path) -> std::io::Result<()> {
+    std::fs::write(beside(tree, REMOVING), "")
+}
+
+/// Whether its removal was cut off, so that files may be missing.
+pub(super) fn is_half_removed(tree: &Path) -> bool {
+    beside(tree, REMOVING).exists()
+}
+
+/// It is whole again.
+pub(super) fn is_whole(tree: &Path) {
+    // One that stays does no harm but to bring files back once more.
+    let _ = std::fs::remove_file(beside(tree, REMOVING));
 }
 
 /// Whether it is yet to be prepared.

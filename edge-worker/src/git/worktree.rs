@@ -88,12 +88,18 @@ impl Worktree {
         let fork = String::from_utf8_lossy(&merge_base.stdout).trim().to_owned();
         let base_commit = if fork.is_empty() { base_commit } else { fork };
         dirs::touch(&path, false);
+        dirs::note_base(&path, &base);
         Ok(Self { path, dirs, branch: request.branch.clone(), base, base_commit, created, fetched })
     }
 
     /// True when there is anything that is not committed, new files included.
     pub async fn is_dirty(&self) -> Result<bool, GitError> {
         is_dirty(&self.dirs).await
+    }
+
+    /// The branch that the work in an issue's worktree started from; `None` when there is no worktree of it yet.
+    pub fn known_base(folder: &Path, issue: &str) -> Option<String> {
+        dirs::base(&folder.join(slug(issue))).filter(|_| folder.join(slug(issue)).is_dir())
     }
 
     /// True until it was prepared: its files brought in and its set-up script run, whatever came of it.

@@ -5,6 +5,7 @@
 //! answered. What is said beside the turns is in [`say`].
 
 mod follow;
+mod prepare;
 mod say;
 
 use std::collections::VecDeque;
@@ -16,11 +17,12 @@ use shared::turn::{self, Found, Turn};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tracing::{error, info, warn};
 
+use self::prepare::Prepared;
 use super::guest::{self, Guest};
 use super::place::{self, Place};
 use super::takeover::History;
 use super::turn::{LiveTurn, Plan};
-use super::{Means, Told, answer, check, closing};
+use super::{Means, Told, answer, check, closing, workplace};
 use crate::config::RepositoryConfig;
 use crate::executor::RunOutcome;
 use crate::journal::JournalError;
@@ -216,9 +218,31 @@ impl Task {
             Some((id, _, history)) if taken.takeover && *id == session.id => history.account(),
             _ => None,
         };
-        let plan =
-            Plan { repository: &repository, wanted, account, remembered: &remembered, cut_off: &cut_off };
         let members = state.members.clone();
+        let worktree = match self.prepare(&taken, &session, &repository, inbox).await {
+            Ok(Prepared::Ready(worktree)) => *worktree,
+            Ok(Prepared::Over(next)) => return Ok(next),
+            Ok(Prepared::Stopped(stop)) => {
+                self.say_stopped(&stop, &session).await?;
+                let mut seqs = members;
+                seqs.extend(self.overtaken(&stop));
+                seqs.push(stop.seq);
+                return self.finish(seqs, &session, taken.token).await;
+            }
+            Err(failure) => {
+                warn!(session_key = %self.key, "no workplace could be made: {failure:#}");
+                self.say_not_started(&taken, &session, &failure).await?;
+                return self.finish(members, &session, taken.token).await;
+            }
+        };
+        let plan = Plan {
+            repository: &repository,
+            worktree,
+            wanted,
+            account,
+            remembered: &remembered,
+            cut_off: &cut_off,
+        };
         let (mut turn, run) = match LiveTurn::begin(&self.means, &taken, &session, plan, state).await {
             Ok(started) => started,
             Err(failure) => {
@@ -337,7 +361,14 @@ impl Task {
         }
         self.means.journal.finish(seqs.clone()).await?;
         // Nobody listens any more only when the whole worker ends; the journal tells at the next start.
-        let _ = self.means.done.send(seqs);
+        let _ = self.means.done.send(seqs.clone());
+        let closes = |taken: &Taken| matches!(taken.event.body, EventBody::IssueClosed { .. });
+        if self.means.journal.events_of_turn(seqs).await?.iter().any(closes) {
+            tokio::select! {
+                () = workplace::issue_closed(&self.means, &self.key) => {}
+                () = told_to_end(&mut ending) => return Ok(Next::End),
+            }
+        }
         Ok(Next::GoOn)
     }
 

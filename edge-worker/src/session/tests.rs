@@ -2,6 +2,7 @@
 
 mod issue;
 mod troubles;
+mod workplace;
 
 use serde_json::json;
 use shared::activity_id::{Step, activity_id};

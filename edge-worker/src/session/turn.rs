@@ -59,6 +59,8 @@ pub struct LiveTurn {
 pub struct Plan<'a> {
     /// Where it works.
     pub repository: &'a RepositoryConfig,
+    /// Its worktree.
+    pub worktree: Worktree,
     /// What the person asked for before they were asked which repository is meant.
     pub wanted: Option<String>,
     /// What was said to and by a worker that had the session before.
@@ -90,7 +92,7 @@ impl LiveTurn {
     ) -> anyhow::Result<(Self, Run)> {
         let remembered = plan.remembered;
         let settings = means.config.now();
-        let worktree = workplace::prepare(means, session, plan.repository).await?;
+        let worktree = plan.worktree;
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
             process_tree::settle(&run_file(&settings.state_dir, before), &before.to_string()).await;
@@ -99,6 +101,7 @@ impl LiveTurn {
             adopt(plan.repository, &worktree, session, taken).await;
         }
         let run = RunId::from_uuid(fresh_uuid());
+        info!(session = %session.id, %run, "a run begins in {}", plan.repository.name);
         let config_dir = workplace::conversations(&settings.state_dir, &session.id);
         let known = remembered.conversation.as_ref().filter(|id| means.executor.knows(&config_dir, id));
         let conversation = match known {

@@ -151,6 +151,11 @@ impl Workshop for Sessions {
         Box::pin(session::run(self.means(tools), key, inbox))
     }
 
+    fn begins(&self, tools: Tools) -> BoxFuture<'static, ()> {
+        let means = self.means(tools);
+        Box::pin(async move { session::clear_all(&means).await })
+    }
+
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let recoveries = Recoveries {

@@ -40,6 +40,12 @@ pub trait Workshop: Send + Sync + 'static {
     /// worker ends. Each key has one task at a time.
     fn work(&self, key: SessionKey, inbox: mpsc::Receiver<Told>, tools: Tools) -> BoxFuture<'static, ()>;
 
+    /// Work that nobody waits for, once at the start.
+    fn begins(&self, tools: Tools) -> BoxFuture<'static, ()> {
+        drop(tools);
+        Box::pin(std::future::ready(()))
+    }
+
     /// The worker is registered.
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))

@@ -62,6 +62,8 @@ async fn a_worktree_goes_once_its_work_is_on_the_remote_and_its_branch_stays() {
     assert_eq!(swept(&scene, Use::Closed).await, keep(Why::Unpushed));
     push_head(&scene, &tree).await;
     assert_eq!(swept(&scene, Use::Live).await, keep(Why::Live));
+    // It is remembered that the issue is closed, until somebody works on it again.
+    scene.ensure("ENG-1", "eng-1").await.unwrap();
     assert_eq!(swept(&scene, Use::Idle).await, keep(Why::Wanted));
     git(&scene.path("repo"), &["worktree", "lock", tree.path.to_str().unwrap()]);
     assert_eq!(swept(&scene, Use::Closed).await, keep(Why::Locked));
@@ -98,4 +100,24 @@ async fn somebody_elses_worktree_and_one_with_a_repository_in_it_stay() {
     push_head(&scene, &tree).await;
     assert_eq!(swept(&scene, Use::Closed).await, [Verdict::Keep(Why::Nested)]);
     assert!(theirs.exists() && tree.path.join("nested/a").exists());
+}
+
+#[tokio::test]
+async fn a_removal_that_was_cut_off_takes_no_files_from_the_next_work() {
+    let scene = Scene::with_remote();
+    let tree = scene.ensure("ENG-1", "eng-1").await.unwrap();
+    for sweeps in [false, true] {
+        dirs::removing(&tree.path).unwrap();
+        std::fs::remove_file(tree.path.join("README.md")).unwrap();
+        std::fs::remove_file(tree.path.join(".git")).unwrap();
+        if sweeps {
+            assert_eq!(swept(&scene, Use::Closed).await, [Verdict::Removable]);
+        }
+        let again = scene.ensure("ENG-1", "eng-1").await.unwrap();
+        assert_eq!(again.created, sweeps);
+        assert!(again.path.join("README.md").exists() && !again.is_dirty().await.unwrap());
+        std::fs::remove_file(again.path.join("README.md")).unwrap();
+        assert!(scene.ensure("ENG-1", "eng-1").await.unwrap().is_dirty().await.unwrap(), "only once");
+        git(&again.path, &["checkout", "--quiet", "."]);
+    }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::git::{Dirs, GitError, Repository};
+use crate::git::{Dirs, GitError, Repository, dirs};
 
 /// One worktree as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +26,19 @@ pub(in crate::git) async fn list(repository: &Repository) -> Result<Vec<Register
 }
 
 impl Registered {
-    /// Finishes a worktree whose making was cut off. Nobody has worked in it: work starts after it is made.
-    pub(super) async fn repair(&self, repository: &Repository) -> Result<(), GitError> {
+    /// Finishes a worktree whose making was cut off, and brings back one whose removal was. Nobody has worked in either:
+    /// work starts after it is made, and ends before it is removed.
+    pub(in crate::git) async fn repair(&self, repository: &Repository) -> Result<(), GitError> {
         if self.unfinished {
             repository
                 .git([OsStr::new("worktree"), OsStr::new("unlock"), self.path.as_os_str()])
                 .output()
                 .await?;
-            Dirs::of(repository.common(), &self.path)?.git(["reset", "--quiet", "--hard"]).output().await?;
+        }
+        if self.unfinished || dirs::is_half_removed(&self.path) {
+            let dirs = Dirs::of(repository.common(), &self.path)?;
+            dirs.git(["reset", "--quiet", "--hard"]).output().await?;
+            dirs::is_whole(&self.path);
         }
         Ok(())
     }
