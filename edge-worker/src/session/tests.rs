@@ -1,6 +1,7 @@
 //! What a session does, from its first event to the last word, with a stand-in agent.
 
 mod issue;
+mod nasty;
 mod troubles;
 mod workplace;
 

@@ -45,7 +45,9 @@ pub async fn prepare(
     let base = match &known {
         Some(known) => Some(known.clone()),
         None => {
-            room(means, &settings, config, &repository).await?;
+            if !folder.join(slug(&place)).exists() {
+                room(means, &settings, config, &repository).await?;
+            }
             let parent = issue.as_ref().and_then(|issue| issue.parent.as_ref());
             let parent = parent.map(|parent| parent.branch_name.as_str());
             base::choose(&repository, &wishes(&settings, config, parent))
