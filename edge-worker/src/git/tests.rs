@@ -146,6 +146,30 @@ fn each_word_is_a_branch_as_git_sees_it_or_refused_in_words() {
 }
 
 #[tokio::test]
+async fn each_word_in_a_repository_tag_names_nothing_but_a_branch_that_git_takes() {
+    let scene = Scene::new();
+    let canary = scene.path("canary");
+    let repository = Repository::open(&scene.path("repo")).await.unwrap();
+    for word in nasty(&canary) {
+        for text in
+            [format!("[repo=app#{word}]"), format!("[repo={word}#{word}]"), format!("repo={word}#{word}")]
+        {
+            for base in shared::route::tag::tags(&text).into_iter().filter_map(|tag| tag.base) {
+                assert!(!BranchName::parse(&base).is_ok_and(|name| !git_accepts(name.as_str())), "{base:?}");
+                let wishes = base::Wishes { named: Some(&base), ..base::Wishes::default() };
+                match base::choose(&repository, &wishes).await {
+                    Ok(chosen) => assert_eq!((chosen.as_deref(), word.as_str()), (Some("main"), "main")),
+                    Err(error) => {
+                        assert!(matches!(error, GitError::Branch(_) | GitError::NoBase { .. }), "{error}")
+                    }
+                }
+            }
+        }
+    }
+    assert!(!canary.exists());
+}
+
+#[tokio::test]
 async fn each_word_as_branch_identifier_title_and_file_name_gives_a_commit_in_its_folder() {
     let scene = Scene::with_remote();
     let canary = scene.path("canary");
