@@ -8,6 +8,7 @@
 //! under a lease that is lost.
 
 pub mod answer;
+mod asking;
 mod check;
 mod closing;
 mod guest;

@@ -6,8 +6,9 @@
 use shared::activity_id::{Step, activity_id};
 use shared::id::{AgentSessionId, FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
+use shared::session::{SessionState, SessionUpdate};
 
-use crate::executor::{RunEvent, RunEventKind, trouble};
+use crate::executor::{Question, RunEvent, RunEventKind, trouble};
 use crate::journal::effect::Effect;
 use crate::journal::run::Held;
 
@@ -50,6 +51,10 @@ impl Speaker {
                     };
                     effects.push(self.activity(line, content, true));
                 }
+                RunEventKind::Question(question) => {
+                    effects.extend(held.take().map(|held| self.thought(held)));
+                    effects.extend(self.question(question, line));
+                }
                 // One failed request is nothing; from the second on people see why nothing comes.
                 RunEventKind::Retry { attempt, max, delay_ms, error, .. } if *attempt > 1 => {
                     let body = trouble::waiting(error, *attempt, *max, *delay_ms);
@@ -59,6 +64,27 @@ impl Speaker {
             }
         }
         (effects, held)
+    }
+
+    /// A question, and that the session waits for its answer.
+    fn question(&self, question: &Question, line: u64) -> [Effect; 2] {
+        let body = question.text();
+        let asked = match question.choices() {
+            options if options.is_empty() => {
+                self.activity(line, ActivityContent::Elicitation { body }, false)
+            }
+            options => {
+                let step = Step::Streaming { token: self.token, line };
+                Effect::Question { id: activity_id(&self.session, self.first, step), body, options }
+            }
+        };
+        [asked, self.is_now(SessionState::AwaitingInput)]
+    }
+
+    /// Says to the panel how the session is now.
+    pub fn is_now(&self, status: SessionState) -> Effect {
+        let update = SessionUpdate { token: self.token, status: Some(status), ..SessionUpdate::default() };
+        Effect::UpdateSession(Box::new(update))
     }
 
     /// Words that were held back and are no answer.

@@ -1,5 +1,6 @@
 //! What a session does, from its first event to the last word, with a stand-in agent.
 
+mod asking;
 mod issue;
 mod nasty;
 mod troubles;

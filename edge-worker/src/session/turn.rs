@@ -18,9 +18,10 @@ use shared::turn::{Fact, Turn};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::asking::Asking;
 use super::teller::{TOLD_AT_ONCE, Teller};
 use super::telling::Speaker;
-use super::{Means, answer, prompt, workplace};
+use super::{Means, answer, asking, prompt, workplace};
 use crate::config::RepositoryConfig;
 use crate::executor::{
     Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
@@ -53,6 +54,10 @@ pub struct LiveTurn {
     began_at: i64,
     /// Something was told of the run since the work in progress was kept last.
     moved: bool,
+    /// What the agent waits for people to say.
+    asking: Asking,
+    /// An answer was taken in, and the panel was not told.
+    answered: bool,
 }
 
 /// What a turn begins with, beside its event.
@@ -147,6 +152,8 @@ impl LiveTurn {
             run_file: run_file(&settings.state_dir, run),
             limits: Limits::default(),
         };
+        let mut spec = spec;
+        spec.permissions.ask = asking::who(spec.permissions.ask, means.outside.linear.is_some());
         for folder in [Some(spec.config_dir.as_path()), spec.run_file.parent()].into_iter().flatten() {
             tokio::fs::create_dir_all(folder)
                 .await
@@ -201,8 +208,20 @@ impl LiveTurn {
         let session = teller.speaker.session.clone();
         let began_at = taken.event.received_at.as_millis() / 1000;
         let title = title_of(&taken.event.body);
-        let ended_by = None;
-        Self { state, session, run, teller, worktree, repository, title, ended_by, began_at, moved: true }
+        Self {
+            state,
+            session,
+            run,
+            teller,
+            worktree,
+            repository,
+            title,
+            ended_by: None,
+            began_at,
+            moved: true,
+            asking: Asking::default(),
+            answered: false,
+        }
     }
 
     /// Where the turn stands.
@@ -264,6 +283,14 @@ impl LiveTurn {
         taken: &Taken,
     ) -> anyhow::Result<bool> {
         self.note(means, Fact::Takes { seq: taken.seq }).await?;
+        if let EventBody::SessionPrompted { agent_session, text, .. } = &taken.event.body
+            && agent_session.id == self.session
+            && let Some((id, decision)) = self.asking.answer(text)
+            && control.answer(id, decision).await.is_ok()
+        {
+            self.answered = true;
+            return Ok(true);
+        }
         let sent = control.send_as(message_id(self.run, taken.seq), prompt::of(&taken.event.body)).await;
         let Err(error) = sent else { return Ok(true) };
         info!("a follow-up came just after the turn; the next turn takes it ({error})");
@@ -286,6 +313,7 @@ impl LiveTurn {
     /// Tells what was read of the run.
     pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
         self.moved = true;
+        self.asking.hear(&readings);
         self.teller.tell(outbox, readings).await
     }
 
@@ -315,6 +343,30 @@ impl LiveTurn {
             commit,
             reference: wip::reference(self.session.as_str()),
         })
+    }
+
+    /// Waits until a question of the agent was open too long; for ever while there is none.
+    pub async fn is_asked_too_long(&self) {
+        self.asking.overdue().await;
+    }
+
+    /// Whether an answer was taken in since this was asked.
+    pub fn was_answered(&mut self) -> bool {
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Says to the panel that the session works again.
+    pub fn goes_on(&self) -> Effect {
+        self.teller.speaker.is_now(SessionState::Running)
+    }
+
+    /// Lets the agent go on without an answer.
+    pub async fn go_on_unanswered(&mut self, control: &RunControl) {
+        if let Some((id, decision)) = self.asking.give_up()
+            && let Err(error) = control.answer(id, decision).await
+        {
+            info!("a question that nobody answered was over already ({error})");
+        }
     }
 
     /// Keeps the work and finds the words that end the turn.

@@ -73,6 +73,7 @@ impl Task {
                         return Ok(Ended::Away { token, seqs });
                     }
                 },
+                () = turn.is_asked_too_long() => turn.go_on_unanswered(&control).await,
                 () = told_to_end(&mut ending) => {
                     // The event stays open in the journal; the next start takes the run up.
                     control.stop().await;
@@ -130,6 +131,9 @@ impl Task {
             return Ok(());
         }
         if theirs.id == session.id {
+            if turn.was_answered() {
+                self.outbox(session, turn.token()).add(turn.goes_on()).await?;
+            }
             // Says to the person, and to a worker that might take over, that the running turn has it.
             self.outbox(session, turn.token()).add(guest::first_thought(&next)).await?;
         } else {
