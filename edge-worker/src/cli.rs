@@ -102,7 +102,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn start_logging(usual: &str, json: bool) {
     use std::io::IsTerminal;
     let filter = EnvFilter::try_from_env("CYRUS_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written must not end the thread that writes it.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false);
+    let lines = lines.with_env_filter(filter).with_writer(std::io::stderr);
     let colours = std::io::stderr().is_terminal();
     let lines = lines.with_target(false).with_ansi(colours && !json);
     if json { lines.json().init() } else { lines.init() }

@@ -86,6 +86,22 @@ impl Journal {
         .await
     }
 
+    /// A session's oldest turn that has not ended.
+    pub async fn unended_turn(&self, session: &AgentSessionId) -> Result<Option<Turn>, JournalError> {
+        let session = session.0.clone();
+        self.read(move |db| {
+            let text: Option<String> = db
+                .query_row(
+                    "SELECT state FROM turns WHERE session = ?1 AND over = 0 ORDER BY first_seq LIMIT 1",
+                    [session],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            text.map(|text| from_json(&text)).transpose()
+        })
+        .await
+    }
+
     /// Writes down where a turn stands.
     pub async fn save_turn(&self, session: &AgentSessionId, turn: Turn) -> Result<(), JournalError> {
         let session = session.0.clone();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use shared::event::{AgentSession, EventBody};
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
-use shared::turn::{self, Found, Turn};
+use shared::turn::{self, Fact, Found, Turn};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -133,6 +133,11 @@ impl Task {
                 return self.finish(vec![taken.seq], &session, taken.token).await;
             }
         }
+        if taken.event.body.is_stop()
+            && let Some(seqs) = self.stop_what_was_left(&taken, &session, &remembered).await?
+        {
+            return self.finish(seqs, &session, taken.token).await;
+        }
         match &taken.event.body {
             EventBody::SessionStopped { .. } => {
                 // Nothing runs here: a stop during a run is taken by the turn itself.
@@ -181,7 +186,8 @@ impl Task {
             }
             Place::Nowhere => {
                 let failure = anyhow::anyhow!(place::NOWHERE);
-                self.say_not_started(&taken, &session, &failure).await?;
+                let over = Turn::of(taken.seq).after(Fact::Ends)?;
+                self.say_not_started(&taken, &session, &failure, over).await?;
                 return self.finish(vec![taken.seq], &session, taken.token).await;
             }
         };
@@ -219,6 +225,7 @@ impl Task {
             _ => None,
         };
         let members = state.members.clone();
+        let over = state.after(Fact::Ends)?;
         let worktree = match self.prepare(&taken, &session, &repository, inbox).await {
             Ok(Prepared::Ready(worktree)) => *worktree,
             Ok(Prepared::Over(next)) => return Ok(next),
@@ -231,7 +238,7 @@ impl Task {
             }
             Err(failure) => {
                 warn!(session_key = %self.key, "no workplace could be made: {failure:#}");
-                self.say_not_started(&taken, &session, &failure).await?;
+                self.say_not_started(&taken, &session, &failure, over).await?;
                 return self.finish(members, &session, taken.token).await;
             }
         };
@@ -247,7 +254,7 @@ impl Task {
             Ok(started) => started,
             Err(failure) => {
                 warn!(session_key = %self.key, "no run could be started: {failure:#}");
-                self.say_not_started(&taken, &session, &failure).await?;
+                self.say_not_started(&taken, &session, &failure, over).await?;
                 return self.finish(members, &session, taken.token).await;
             }
         };
@@ -286,6 +293,32 @@ impl Task {
             turn::Next::Begin | turn::Next::BeginAgain | turn::Next::Wait { .. } | turn::Next::Nothing => {
                 Ok(TakenUp::CutOff(turn.breaks(self.outbox(session, taken.token)).await?))
             }
+        }
+    }
+
+    /// A stop came for a run that was live when `cyrus` was killed, and the hub has cancelled the event that began it:
+    /// tells the rest of the run and ends its turn. `None`: there is no such run.
+    async fn stop_what_was_left(
+        &mut self,
+        stop: &Taken,
+        session: &AgentSession,
+        remembered: &Remembered,
+    ) -> anyhow::Result<Option<Vec<Seq>>> {
+        let Some(turn) = self.means.journal.unended_turn(&session.id).await? else { return Ok(None) };
+        let Some(run) = turn.live_run() else { return Ok(None) };
+        let settings = self.means.config.now();
+        let mut known = settings.repositories.iter();
+        let Some(repository) = known.find(|config| Some(&config.name) == remembered.repository.as_ref())
+        else {
+            return Ok(None);
+        };
+        let state = turn.after(Fact::Stops)?.after(Fact::Takes { seq: stop.seq })?;
+        // The record may not have been made before the crash, and nothing of the session leaves without one.
+        let record = guest::open_record(&self.means, stop);
+        self.outbox(session, stop.token).add(record).await?;
+        match self.take_up(stop, session, repository, (state, run)).await? {
+            TakenUp::Over(seqs) => Ok(Some(seqs)),
+            TakenUp::CutOff(_) => Ok(None),
         }
     }
 

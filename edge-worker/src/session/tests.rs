@@ -480,3 +480,20 @@ async fn a_turn_that_was_stopped_just_before_the_crash_ends_without_another_run(
     assert_eq!(states(&stage), ["stopped"]);
     assert_eq!(stage.texts("response").len(), 1);
 }
+
+#[tokio::test]
+async fn a_stop_whose_turn_the_hub_has_cancelled_ends_what_was_left_and_tells_the_rest_of_it() {
+    let mut stage = Stage::new("good").await;
+    stage.take(&created(1)).await;
+    left_run(&stage, &[], &says("working on it"), 0, false).await;
+    stage.means.journal.set_repository(&session().id, "app".into()).await.unwrap();
+    stage.means.journal.give_up(vec![Seq(1)]).await.unwrap();
+    let _task = stage.begin(stopped(2)).await;
+    stage.until_done(&[2]).await;
+    assert_eq!(stage.prompt(), None, "no agent ran");
+    assert_eq!(states(&stage), ["stopped"]);
+    assert_eq!(lines_of(&stage), ["working on it"]);
+    assert!(stage.texts("thought").contains(&"working on it".to_owned()));
+    assert_eq!(stage.texts("response").len(), 1);
+    assert_eq!(stage.means.journal.unended_turn(&session().id).await.unwrap(), None);
+}

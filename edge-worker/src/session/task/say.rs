@@ -4,6 +4,7 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::AgentSession;
 use shared::linear::activity::ActivityContent;
 use shared::session::{SessionState, SessionUpdate};
+use shared::turn::Turn;
 
 use super::super::{answer, guest};
 use super::Task;
@@ -62,24 +63,20 @@ impl Task {
         taken: &Taken,
         session: &AgentSession,
         failure: &anyhow::Error,
+        over: Turn,
     ) -> Result<(), JournalError> {
         let reason = failure
             .downcast_ref::<ExecutorError>()
             .map_or_else(|| format!("{failure:#}"), trouble::not_started);
-        let outbox = self.outbox(session, taken.token);
-        outbox
-            .add(Effect::UpdateSession(Box::new(answer::over(
-                taken.token,
-                SessionState::Failed,
-                Some(reason.clone()),
-            ))))
-            .await?;
-        outbox
-            .add(Effect::Activity {
+        let update = answer::over(taken.token, SessionState::Failed, Some(reason.clone()));
+        let effects = vec![
+            Effect::UpdateSession(Box::new(update)),
+            Effect::Activity {
                 id: activity_id(&session.id, taken.seq, Step::Final),
                 content: ActivityContent::Error { body: answer::not_started(&reason) },
                 ephemeral: false,
-            })
-            .await
+            },
+        ];
+        self.outbox(session, taken.token).end_turn(over, None, effects).await
     }
 }
