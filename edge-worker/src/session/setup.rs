@@ -4,6 +4,8 @@
 //! Neighbours: [`super::workplace`] says when. It must never put outside text into a shell's words, hold the loop up, or
 //! leave a process behind.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::executor::Environment;
 use crate::executor::lines::Line;
 use crate::executor::process_tree::{self, RUN_MARK};
 use crate::executor::tail::Tail;
+use crate::sandbox::{self, boxed, lock};
 
 /// The repository's own script, at the top of the worktree.
 pub const SCRIPT: &str = "cyrus-setup.sh";
@@ -31,6 +34,8 @@ pub const TICK: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 /// The most lines of one script that are told; the rest stays in its file.
 const TOLD: usize = 500;
+/// How long what keeps a script's processes may take to end them.
+const ENDS_WITHIN: Duration = Duration::from_secs(3);
 /// How many last lines a failure shows.
 const SHOWN: usize = 8;
 /// The longest line that is told, in characters.
@@ -106,11 +111,13 @@ pub fn environment(issue: Option<&Issue>, mark: &str) -> Environment {
 pub async fn run(setup: &Setup, stop: impl Future<Output = ()>, mut progress: impl FnMut(Progress)) -> End {
     let name = setup.script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let failed = |words: String| End::Failed(format!("`{name}` {words}; the work begins all the same"));
-    let (child, tail) = match start(setup).await {
-        Ok(started) => started,
+    // What a killed cyrus left of it is on its way out.
+    lock::released(&setup.out).await;
+    process_tree::sweep(&setup.mark).await;
+    let mut going = match start(setup).await {
+        Ok(going) => going,
         Err(error) => return failed(format!("could not be started: {error}")),
     };
-    let mut going = Going { child, tail, last: Vec::new(), told: 0 };
     let mut stop = pin!(stop);
     let begun = Instant::now();
     let (mut next_look, mut next_tick) = (begun + LOOK, begun + setup.tick);
@@ -130,15 +137,7 @@ pub async fn run(setup: &Setup, stop: impl Future<Output = ()>, mut progress: im
             }
         }
     };
-    match going.child.id() {
-        Some(pid) => {
-            process_tree::kill_tree(pid, &setup.mark).await;
-            // It is killed, so this does not wait for long.
-            let _ = going.child.wait().await;
-        }
-        // What it left in the background ends with it.
-        None => drop(process_tree::sweep(&setup.mark).await),
-    }
+    going.end(&setup.mark).await;
     while going.look(&mut progress).await {}
     if let Some(line) = going.tail.last_line() {
         going.take(&line, &mut progress);
@@ -163,6 +162,8 @@ enum Ended {
 
 struct Going {
     child: Child,
+    /// The hold on all that it started, where the system has that.
+    lifeline: Option<boxed::Lifeline>,
     tail: Tail,
     /// The last lines, the newest at the end.
     last: Vec<String>,
@@ -170,6 +171,22 @@ struct Going {
 }
 
 impl Going {
+    /// Ends all of it that is left, in the background too.
+    async fn end(&mut self, mark: &str) {
+        if self.lifeline.take().is_some() {
+            // What keeps its processes ends them now, and then itself.
+            let _ = tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await;
+        }
+        match self.child.id() {
+            Some(pid) => {
+                process_tree::kill_tree(pid, mark).await;
+                // It is killed, so this does not wait for long.
+                let _ = self.child.wait().await;
+            }
+            None => drop(process_tree::sweep(mark).await),
+        }
+    }
+
     /// Tells what is new. False at the end of what there is.
     async fn look(&mut self, progress: &mut impl FnMut(Progress)) -> bool {
         let grew = self.tail.read().await.is_ok_and(|count| count > 0);
@@ -206,42 +223,56 @@ impl Going {
     }
 }
 
-async fn start(setup: &Setup) -> std::io::Result<(Child, Tail)> {
+async fn start(setup: &Setup) -> std::io::Result<Going> {
     if let Some(folder) = setup.out.parent() {
         tokio::fs::create_dir_all(folder).await?;
     }
     let file = tokio::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&setup.out).await?;
     let begin = file.metadata().await?.len();
     let tail = Tail::open(&setup.out, begin).await?;
-    let file = file.into_std().await;
+    let out = file.into_std().await;
+    let held = lock::take(&setup.out)?;
     // A script that says by what it is run is run by that; any other by a shell, to which its path is one argument.
     let runnable = tokio::fs::metadata(&setup.script).await?.permissions().mode() & 0o111 != 0;
-    let shells: &[&str] = if runnable { &["", "bash", "sh"] } else { &["bash", "sh"] };
+    let own = runnable.then(|| (setup.script.clone(), Vec::new()));
+    let shells =
+        ["bash", "sh"].map(|shell| (PathBuf::from(shell), vec![setup.script.clone().into_os_string()]));
     let mut refused = std::io::Error::from(std::io::ErrorKind::NotFound);
-    for shell in shells {
-        let mut command = match *shell {
-            "" => Command::new(&setup.script),
-            shell => {
-                let mut command = Command::new(shell);
-                command.arg(&setup.script);
-                command
-            }
-        };
-        command
-            .env_clear()
-            .envs(setup.env.iter())
-            .current_dir(&setup.cwd)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file.try_clone()?)
-            .process_group(0)
-            .kill_on_drop(true);
-        match command.spawn() {
-            Ok(child) => return Ok((child, tail)),
+    for (program, args) in own.into_iter().chain(shells) {
+        match spawn(setup, &program, &args, &out, &held).await {
+            Ok((child, lifeline)) => return Ok(Going { child, lifeline, tail, last: Vec::new(), told: 0 }),
             Err(error) => refused = error,
         }
     }
     Err(refused)
+}
+
+/// Starts the program, through the one that keeps its processes together where there is such a one.
+async fn spawn(
+    setup: &Setup,
+    program: &Path,
+    args: &[OsString],
+    out: &File,
+    held: &File,
+) -> std::io::Result<(Child, Option<boxed::Lifeline>)> {
+    let (stdout, stderr) = (out.try_clone()?, out.try_clone()?);
+    if let Some(keeper) = sandbox::keeper() {
+        let io = boxed::Io { stdout, stderr, lock: held.try_clone()? };
+        let started = boxed::spawn(&keeper, program, args, setup.env.iter(), &setup.cwd, io).await?;
+        return Ok((started.child, Some(started.lifeline)));
+    }
+    let child = Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(setup.env.iter())
+        .current_dir(&setup.cwd)
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((child, None))
 }
 
 #[cfg(test)]

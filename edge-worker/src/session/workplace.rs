@@ -235,8 +235,6 @@ pub async fn furnish(
     let scripts = setup::scripts(global_setup_script(&settings), setup_script(config), &worktree.path);
     for (place, script) in scripts.into_iter().enumerate() {
         let mark = format!("setup-{name}-{place}");
-        // What a killed cyrus left of it must not work beside the new one.
-        crate::executor::process_tree::sweep(&mark).await;
         let shown = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let setup = Setup {
             env: setup::environment(session.issue.as_ref(), &mark),
