@@ -27,7 +27,7 @@ use crate::executor::{
     Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
     RunOutcome, RunSpec, process_tree,
 };
-use crate::git::{self, Author, Repository, Worktree, wip};
+use crate::git::{self, Author, Worktree, wip};
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
@@ -101,9 +101,6 @@ impl LiveTurn {
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
             process_tree::settle(&run_file(&settings.state_dir, before), &before.to_string()).await;
-        }
-        if taken.takeover {
-            adopt(plan.repository, &worktree, session, taken).await;
         }
         let run = RunId::from_uuid(fresh_uuid());
         info!(session = %session.id, %run, "a run begins in {}", plan.repository.name);
@@ -479,20 +476,6 @@ pub async fn left(
         means.journal.run_spent(run, micro(cost)).await?;
     }
     Ok((teller, behind.outcome))
-}
-
-/// Takes over what the worker that had the session before has pushed of its work.
-async fn adopt(config: &RepositoryConfig, worktree: &Worktree, session: &AgentSession, taken: &Taken) {
-    let at = taken.event.received_at.as_millis() / 1000;
-    let adopted = async {
-        let repository = Repository::open(&config.repository_path).await?;
-        wip::adopt(&repository, worktree, session.id.as_str(), at).await
-    };
-    match adopted.await {
-        Ok(adopted) => info!(session = %session.id, "what another worker left: {adopted:?}"),
-        // What was pushed is still there for a person; the task itself can be done without it.
-        Err(error) => warn!(session = %session.id, "what another worker left cannot be taken over: {error}"),
-    }
 }
 
 /// The id under which a run is given an event, the same whenever it is asked for.

@@ -18,7 +18,7 @@ use crate::git::branch::slug;
 use crate::git::cleanup::{self, Use, Verdict};
 use crate::git::include;
 use crate::git::quota::{self, Full};
-use crate::git::{BranchName, GitError, Repository, Worktree, WorktreeRequest};
+use crate::git::{BranchName, GitError, Repository, Worktree, WorktreeRequest, wip};
 
 /// The longest guide that goes into the prompt, in bytes.
 const LONGEST_GUIDE: usize = 32 * 1024;
@@ -192,6 +192,19 @@ pub async fn issue_closed(means: &Means, key: &SessionKey) {
         {
             clear(means, &repository, &folder, Some(key)).await;
         }
+    }
+}
+
+/// Takes over what the worker that had the session before has pushed of its work. `at`: seconds since 1970.
+pub async fn adopt(config: &RepositoryConfig, worktree: &Worktree, session: &AgentSession, at: i64) {
+    let adopted = async {
+        let repository = Repository::open(&config.repository_path).await?;
+        wip::adopt(&repository, worktree, session.id.as_str(), at).await
+    };
+    match adopted.await {
+        Ok(adopted) => info!(session = %session.id, "what another worker left: {adopted:?}"),
+        // What was pushed is still there for a person; the task itself can be done without it.
+        Err(error) => warn!(session = %session.id, "what another worker left cannot be taken over: {error}"),
     }
 }
 

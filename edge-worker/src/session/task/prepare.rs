@@ -57,6 +57,11 @@ impl Task {
                 made = workplace::prepare(&means, session, repository) => made?,
                 () = stop.cancelled() => return Ok(None),
             };
+            if taken.takeover {
+                // Before the set-up, which is to see the files as they are. Once begun it is not cut short.
+                let at = taken.event.received_at.as_millis() / 1000;
+                workplace::adopt(repository, &made, session, at).await;
+            }
             let tell = |script: &str, progress| {
                 // The receiver lives as long as this.
                 let _ = sender.send((script.to_owned(), progress));

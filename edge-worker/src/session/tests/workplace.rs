@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::stage::{Stage, created, prompted, stopped};
+use testkit::linear::SeedIssue;
+
+use super::super::stage::{KEY, SESSION, Stage, created, moved, prompted, stopped};
 use super::states;
 use crate::executor::process_tree;
 
@@ -55,6 +57,65 @@ async fn a_new_worktree_is_prepared_once_and_what_its_script_says_is_in_the_log(
     let times = stage.means.config.now().state_dir.join("times");
     assert_eq!(std::fs::read_to_string(times).unwrap().lines().count(), 1);
     assert_eq!(logged(&stage, "cyrus-setup.sh: for ENG-1: Show totals"), 1);
+}
+
+/// A bare remote of the repository, and the id of a commit with one more file, pushed there as `reference`.
+fn pushed(path: &Path, remote: &Path, file: &str, words: &str, reference: &str) {
+    if !remote.exists() {
+        let folder = remote.to_str().unwrap();
+        git(path, &["clone", "--quiet", "--bare", ".", folder]);
+        git(path, &["remote", "add", "origin", folder]);
+    }
+    git(path, &["switch", "--quiet", "-c", "elsewhere", "main"]);
+    std::fs::write(path.join(file), file).unwrap();
+    git(path, &["add", "--all"]);
+    git(path, &["commit", "--quiet", "-m", words]);
+    git(path, &["push", "--quiet", "origin", &format!("HEAD:{reference}")]);
+    git(path, &["switch", "--quiet", "main"]);
+    git(path, &["branch", "--quiet", "-D", "elsewhere"]);
+}
+
+#[tokio::test]
+async fn work_that_moved_here_begins_with_what_was_pushed_and_the_script_sees_it() {
+    let (mut stage, path) = with_script("good", "cp theirs seen").await;
+    let folder = tempfile::tempdir().unwrap();
+    let reference = format!("refs/cyrus/wip/{SESSION}");
+    pushed(&path, &folder.path().join("remote"), "theirs", "wip\n\nCyrus-Uncommitted: yes", &reference);
+    let _task = stage.begin(moved(created(1))).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["completed"]);
+    let (tree, _) = stage.prompt().unwrap();
+    for file in ["theirs", "seen"] {
+        assert_eq!(std::fs::read_to_string(tree.join(file)).unwrap(), "theirs");
+    }
+    let log = std::process::Command::new("git").arg("-C").arg(&tree).args(["log", "--format=%s"]).output();
+    assert!(
+        !String::from_utf8_lossy(&log.unwrap().stdout).contains("wip"),
+        "uncommitted work stays no commit"
+    );
+}
+
+#[tokio::test]
+async fn a_sub_issues_work_starts_from_its_parents_branch() {
+    let (mut stage, path) = with_script("good", "").await;
+    let folder = tempfile::tempdir().unwrap();
+    pushed(&path, &folder.path().join("remote"), "of-parent", "parent", "refs/heads/jane/parent");
+    for (id, identifier, branch, parent) in [
+        ("0b9f4f8e-3c62-4c0e-9b1e-6f1d52a4c0aa", "ENG-0", "jane/parent", None),
+        (KEY, "ENG-1", "jane/child", Some("ENG-0")),
+    ] {
+        stage.linear.seed_issue(SeedIssue {
+            id: Some(id.into()),
+            identifier: Some(identifier.into()),
+            branch_name: Some(branch.into()),
+            parent: parent.map(str::to_owned),
+            ..SeedIssue::default()
+        });
+    }
+    let _task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    let (tree, _) = stage.prompt().unwrap();
+    assert!(tree.join("of-parent").exists());
 }
 
 #[tokio::test]
