@@ -1,30 +1,53 @@
-//! Configuration: a JSON file (`~/.cyrus/config.json`), then the environment over it.
+//! Configuration: a JSON file (`~/.cyrus/config.json`), what the panel sets, what is sealed on this machine, and the
+//! environment over all of it.
 //!
-//! Unknown keys are left alone, since the file is shared with older tools. Secrets come from the environment
-//! or the file and are never printed.
+//! Unknown keys are left alone, since the file is shared with other tools. Secrets are never printed. Parts: [`file`]
+//! (the keys), [`environment`] and [`layers`] (which value counts), [`check`], [`schema`], [`trouble`] (what is wrong
+//! and what mends it), [`upstream`], [`live`] (the configuration in force).
 
+pub mod check;
+pub mod environment;
+pub mod file;
+pub mod layers;
 pub mod live;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+pub mod trouble;
+pub mod upstream;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use shared::route::tag::normalise;
 use shared::worker_key::WorkerKey;
+
+pub use file::{
+    Codegen, PermissionMode, RepositoryConfig, SandboxConfig, SandboxLevel, Secret, Tools, UsageLimit,
+    UserAccess,
+};
+use layers::{Inputs, Merged, Origins};
+use trouble::{Level, Trouble};
 
 use crate::proxy::stream::transport::Transport;
 
-/// Everything that `cyrus start` needs to know.
+/// Everything that is configured, with defaults where nothing is said.
 #[derive(Clone)]
 pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
     /// What people call this worker.
     pub name: String,
-    /// The proxy's address, without a slash at the end.
-    pub proxy_url: String,
+    /// The proxy's address, without a slash at the end; needed by `cyrus start` alone.
+    pub proxy_url: Option<String>,
     /// The panel's address; `None`: nothing is reported.
     pub panel_url: Option<String>,
     /// The key for both.
-    pub key: WorkerKey,
+    pub key: Option<WorkerKey>,
     /// Journal, worktrees, transcripts.
     pub state_dir: PathBuf,
+    /// Worktrees, a folder for each repository.
+    pub worktrees_dir: PathBuf,
     /// Sessions at once.
     pub slots: u32,
     /// This worker's share against others.
@@ -33,40 +56,70 @@ pub struct Config {
     pub transport: Transport,
     /// The `claude` program; `None`: the one on the path.
     pub claude: Option<PathBuf>,
-    /// The model to ask for; `None`: the program's default.
+    /// The model where a repository names none; `None`: the program's default. See [`Config::for_runs`].
     pub model: Option<String>,
+    /// The model that takes over, where a repository names none.
+    pub fallback_model: Option<String>,
+    /// Tools allowed without asking, where a repository names none; `None`: the executor's usual ones.
+    pub allowed_tools: Option<Vec<String>>,
+    /// Tools that are never given, where a repository names none.
+    pub disallowed_tools: Vec<String>,
+    /// What becomes of other tools, where a repository does not say.
+    pub permissions: PermissionMode,
+    /// The agents' box.
+    pub sandbox: SandboxConfig,
+    /// What happens at a subscription's limit.
+    pub usage_limit: UsageLimit,
+    /// Files with MCP servers for all repositories.
+    pub mcp_config_path: Vec<PathBuf>,
+    /// Whether agents get MCP servers, where a repository does not say.
+    pub use_mcp_servers: bool,
+    /// What prepares every new worktree.
+    pub global_setup_script: Option<PathBuf>,
+    /// What all worktrees may take, in bytes.
+    pub disk_quota_bytes: Option<u64>,
+    /// Whether an edited issue begins a finished session anew.
+    pub issue_update_trigger: bool,
+    /// Traces and metrics.
+    pub enable_tracing: bool,
+    /// Runs in the cloud.
+    pub codegen: Codegen,
+    /// Who may give work, where a repository does not say.
+    pub user_access: Option<UserAccess>,
     /// The repositories that it serves.
     pub repositories: Vec<RepositoryConfig>,
+    /// Credentials for executors by the variable that holds each: of the environment, the panel, or sealed here.
+    pub credentials: BTreeMap<String, Secret>,
+    /// Where each value comes from.
+    pub origins: Origins,
 }
 
-/// One repository.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RepositoryConfig {
-    /// What people call it.
-    pub name: String,
-    /// Its folder on this machine.
-    pub repository_path: PathBuf,
-    /// The branch that work starts from; the repository's default when absent.
-    pub base_branch: Option<String>,
-    /// The Linear workspace whose issues it serves; all when absent.
-    pub linear_workspace_id: Option<String>,
-    /// Teams whose issues it serves, by key (`ENG`).
-    #[serde(default)]
-    pub team_keys: Vec<String>,
-    /// Labels whose issues it serves, by name.
-    #[serde(default)]
-    pub routing_labels: Vec<String>,
-    /// Projects whose issues it serves, by name.
-    #[serde(default)]
-    pub project_keys: Vec<String>,
+/// What a run in one repository is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSettings {
+    /// The model; `None`: the program's default.
+    pub model: Option<String>,
+    /// The model that takes over when the first one is overloaded.
+    pub fallback_model: Option<String>,
+    /// Tools allowed without asking; `None`: the executor's usual ones.
+    pub allowed_tools: Option<Vec<String>>,
+    /// Tools that are never given.
+    pub disallowed_tools: Vec<String>,
+    /// What becomes of other tools.
+    pub permissions: PermissionMode,
+    /// Files with MCP servers, in the order in which they are laid over each other; none where they are not wanted.
+    pub mcp_config_path: Vec<PathBuf>,
+    /// Words for the agent's instructions.
+    pub append_instruction: Option<String>,
 }
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}; write it, or name another file with --config")]
+    #[error(
+        "cannot read the configuration {path}; write it with `cyrus init`, or name another file with --config"
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -74,14 +127,16 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is not what it should be.
-    #[error("the configuration {path} is not of the right shape; mend the line that is named")]
-    Shape {
+    /// Something in it cannot be used.
+    #[error(
+        "the configuration {path} cannot be used; mend this, `cyrus config check` tries it again:{}",
+        listed(troubles)
+    )]
+    Broken {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        #[source]
-        source: serde_json::Error,
+        /// What is wrong; at least one of them is an error.
+        troubles: Vec<Trouble>,
     },
     /// A needed value is nowhere.
     #[error("the configuration lacks `{key}`; set it in {path} or as {variable} in the environment")]
@@ -93,98 +148,55 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// No such transport.
-    #[error("CYRUS_TRANSPORT is `{given}`; it is `auto`, `ndjson` or `websocket`")]
-    NotATransport {
-        /// What was given, cut short.
-        given: String,
-    },
     /// There is no usable worker key.
-    #[error("no worker key: make one in the panel under Workers and put it into CONTROL_PANEL_API_KEY")]
+    #[error(
+        "no worker key: make one in the panel under Workers, then run `cyrus login`, or put it into CONTROL_PANEL_API_KEY"
+    )]
     NoKey,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct File {
-    name: Option<String>,
-    proxy_url: Option<String>,
-    state_dir: Option<PathBuf>,
-    slots: Option<u32>,
-    weight: Option<u32>,
-    transport: Option<Transport>,
-    claude: ClaudeFile,
-    control_panel: PanelFile,
-    repositories: Vec<RepositoryConfig>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ClaudeFile {
-    path: Option<PathBuf>,
-    model: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PanelFile {
-    enabled: Option<bool>,
-    api_url: Option<String>,
-    api_key: Option<String>,
+fn listed(troubles: &[Trouble]) -> String {
+    let errors = troubles.iter().filter(|trouble| trouble.level == Level::Error);
+    errors.map(|trouble| format!("\n  {trouble}")).collect()
 }
 
 impl Config {
-    /// Reads the file at `path`, else `~/.cyrus/config.json`, and the environment.
+    /// Reads the file at `path`, else the usual one, and the environment.
     pub fn load(path: Option<PathBuf>) -> Result<Self, ConfigError> {
-        let home = std::env::home_dir().unwrap_or_default().join(".cyrus");
-        let path = path.unwrap_or_else(|| home.join("config.json"));
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        Self::parse(&text, &path, &home, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        let given = path.is_some();
+        let path = path.unwrap_or_else(usual_path);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            // Without a file the environment may say all that is needed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !given => String::new(),
+            Err(source) => return Err(ConfigError::Read { path, source }),
+        };
+        Self::parse(&text, &path, &home(), variable)
     }
 
-    /// The configuration of a file's text and an environment.
+    /// The configuration of a file's text and an environment; `home` is the folder of `cyrus`.
     pub fn parse(
         text: &str,
         path: &Path,
         home: &Path,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let file: File = serde_json::from_str(text)
-            .map_err(|source| ConfigError::Shape { path: path.to_owned(), source })?;
-        let missing = |key, variable| ConfigError::Missing { key, variable, path: path.to_owned() };
-        let proxy_url = variable("CYRUS_PROXY_URL")
-            .or(file.proxy_url)
-            .ok_or_else(|| missing("proxyUrl", "CYRUS_PROXY_URL"))?;
-        let panel_url = variable("CONTROL_PANEL_URL").or(file.control_panel.api_url);
-        let key =
-            variable("CONTROL_PANEL_API_KEY").or(file.control_panel.api_key).ok_or(ConfigError::NoKey)?;
-        let slots = match variable("CYRUS_SLOTS") {
-            Some(text) => Some(text.parse().map_err(|_| missing("slots", "CYRUS_SLOTS"))?),
-            None => file.slots,
-        };
-        let transport = match variable("CYRUS_TRANSPORT") {
-            Some(text) => {
-                text.parse().map_err(|()| ConfigError::NotATransport { given: shortened(&text) })?
-            }
-            None => file.transport.unwrap_or_default(),
-        };
-        Ok(Self {
-            name: variable("CYRUS_NAME").or(file.name).unwrap_or_else(host_name),
-            proxy_url: without_slash(proxy_url),
-            panel_url: panel_url.filter(|_| file.control_panel.enabled != Some(false)).map(without_slash),
-            key: WorkerKey::parse(&key).map_err(|_| ConfigError::NoKey)?,
-            state_dir: variable("CYRUS_STATE_DIR")
-                .map(PathBuf::from)
-                .or(file.state_dir)
-                .unwrap_or_else(|| home.to_owned()),
-            slots: slots.unwrap_or(2).max(1),
-            weight: file.weight.unwrap_or(1).max(1),
-            transport,
-            claude: file.claude.path,
-            model: variable("CYRUS_MODEL").or(file.claude.model),
-            repositories: file.repositories,
-        })
+        let sealed = BTreeMap::new();
+        let inputs = Inputs { text, path, home, variable: &variable, panel: None, sealed: &sealed };
+        match layers::merge(&inputs) {
+            Ok(Merged { config, .. }) => Ok(config),
+            Err(troubles) => Err(ConfigError::Broken { path: path.to_owned(), troubles }),
+        }
+    }
+
+    /// The proxy's address and the key, which `cyrus start` cannot do without.
+    pub fn connection(&self) -> Result<(String, WorkerKey), ConfigError> {
+        let proxy_url = self.proxy_url.clone().ok_or_else(|| ConfigError::Missing {
+            key: "proxyUrl",
+            variable: "CYRUS_PROXY_URL",
+            path: self.path.clone(),
+        })?;
+        Ok((proxy_url, self.key.clone().ok_or(ConfigError::NoKey)?))
     }
 
     /// The repository that serves a workspace's issues, if one does.
@@ -194,14 +206,79 @@ impl Config {
             .find(|repository| repository.linear_workspace_id.as_deref() == Some(workspace))
             .or_else(|| self.repositories.iter().find(|repository| repository.linear_workspace_id.is_none()))
     }
+
+    /// What runs in a repository are started with: what is set for it, else what is set for all.
+    pub fn for_runs(&self, repository: &RepositoryConfig) -> RunSettings {
+        let or = |own: &Option<String>, all: &Option<String>| own.clone().or_else(|| all.clone());
+        let mut mcp_config_path = Vec::new();
+        if repository.use_mcp_servers.unwrap_or(self.use_mcp_servers) {
+            mcp_config_path.extend(self.mcp_config_path.iter().cloned());
+            mcp_config_path
+                .extend(repository.mcp_config_path.iter().flat_map(|paths| paths.paths().to_vec()));
+        }
+        RunSettings {
+            model: or(&repository.model, &self.model),
+            fallback_model: or(&repository.fallback_model, &self.fallback_model),
+            allowed_tools: match &repository.allowed_tools {
+                Some(tools) => Some(tools.rules()),
+                None => self.allowed_tools.clone(),
+            },
+            disallowed_tools: repository
+                .disallowed_tools
+                .clone()
+                .unwrap_or_else(|| self.disallowed_tools.clone()),
+            permissions: repository.permissions.unwrap_or(self.permissions),
+            mcp_config_path,
+            append_instruction: repository.append_instruction.clone(),
+        }
+    }
+
+    /// Every secret that is known here, to be kept out of logs and answers.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let key = self.key.iter().map(|key| Secret::new(key.reveal()));
+        let codegen = self.codegen.api_token.iter().cloned();
+        let others = self.credentials.iter().filter(|(name, _)| !name.ends_with("_BASE_URL"));
+        key.chain(codegen).chain(others.map(|(_, secret)| secret.clone())).collect()
+    }
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
+/// The folder of `cyrus`: `~/.cyrus`, or the one that CYRUS_HOME names.
+pub fn home() -> PathBuf {
+    variable("CYRUS_HOME")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".cyrus"))
 }
 
-fn without_slash(url: String) -> String {
-    url.trim_end_matches('/').to_owned()
+/// The file that is read when no other one is named: the one of CYRUS_CONFIG_PATH, else `config.json` in [`home`].
+pub fn usual_path() -> PathBuf {
+    variable("CYRUS_CONFIG_PATH").map(PathBuf::from).unwrap_or_else(|| home().join("config.json"))
+}
+
+/// A variable of the environment that is not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The normalised remote of a repository: as the configuration names it, else as its `origin` is.
+pub fn remote_of(repository: &RepositoryConfig) -> Option<String> {
+    let named = [&repository.github_url, &repository.gitlab_url];
+    if let Some(found) = named.into_iter().flatten().find_map(|url| normalise(url)) {
+        return Some(found);
+    }
+    let text = std::fs::read_to_string(repository.repository_path.join(".git/config")).ok()?;
+    let mut in_origin = false;
+    let mut url = None;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            in_origin = line.eq_ignore_ascii_case("[remote \"origin\"]");
+        } else if in_origin
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim() == "url"
+        {
+            url = normalise(value.trim());
+        }
+    }
+    url
 }
 
 fn host_name() -> String {
@@ -210,71 +287,4 @@ fn host_name() -> String {
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "cyrus".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key() -> String {
-        format!("cyw_01h455vb4pex5vsknk084sn02q_{}", "ab".repeat(32))
-    }
-
-    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let find = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        Config::parse(text, Path::new("config.json"), Path::new("/home/x/.cyrus"), find)
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file_and_unknown_keys_are_left_alone() {
-        let file =
-            r#"{"proxyUrl":"http://a/","someday":1,"controlPanel":{"apiUrl":"http://p/"},"repositories":[]}"#;
-        let key = key();
-        let config =
-            parse(file, &[("CYRUS_PROXY_URL", "http://b"), ("CONTROL_PANEL_API_KEY", &key)]).unwrap();
-        assert_eq!(config.proxy_url, "http://b");
-        assert_eq!(config.panel_url.as_deref(), Some("http://p"));
-    }
-
-    #[test]
-    fn what_is_missing_is_named_with_both_places_to_set_it() {
-        let error = parse("{}", &[]).err().unwrap().to_string();
-        assert!(error.contains("proxyUrl") && error.contains("CYRUS_PROXY_URL"), "{error}");
-        assert!(matches!(parse(r#"{"proxyUrl":"x"}"#, &[]), Err(ConfigError::NoKey)));
-        assert!(matches!(parse("not json", &[]), Err(ConfigError::Shape { .. })));
-        assert!(matches!(parse(r#"{"slots":-1}"#, &[]), Err(ConfigError::Shape { .. })));
-    }
-
-    #[test]
-    fn the_transport_is_auto_unless_file_or_environment_say_otherwise() {
-        let key = key();
-        let of = |file: &str, transport: Option<&str>| {
-            let mut variables = vec![("CONTROL_PANEL_API_KEY", key.as_str())];
-            variables.extend(transport.map(|transport| ("CYRUS_TRANSPORT", transport)));
-            parse(file, &variables).map(|config| config.transport)
-        };
-        assert_eq!(of(r#"{"proxyUrl":"x"}"#, None).unwrap(), Transport::Auto);
-        let file = r#"{"proxyUrl":"x","transport":"websocket"}"#;
-        assert_eq!(of(file, None).unwrap(), Transport::WebSocket);
-        assert_eq!(of(file, Some("ndjson")).unwrap(), Transport::Ndjson);
-        assert!(of(file, Some("pigeon")).is_err_and(|error| error.to_string().contains("`websocket`")));
-        assert!(of(r#"{"proxyUrl":"x","transport":"pigeon"}"#, None).is_err());
-    }
-
-    #[test]
-    fn a_bad_key_is_refused_without_being_repeated() {
-        let error = parse(r#"{"proxyUrl":"x"}"#, &[("CONTROL_PANEL_API_KEY", "cyw_secret")]).err().unwrap();
-        assert!(!error.to_string().contains("cyw_secret"));
-    }
-
-    #[test]
-    fn a_repository_of_the_workspace_comes_before_one_for_all() {
-        let file = r#"{"proxyUrl":"x","repositories":[
-            {"name":"all","repositoryPath":"/a"},{"name":"mine","repositoryPath":"/b","linearWorkspaceId":"w"}]}"#;
-        let config = parse(file, &[("CONTROL_PANEL_API_KEY", &key())]).unwrap();
-        assert_eq!(config.repository_for("w").map(|found| found.name.as_str()), Some("mine"));
-        assert_eq!(config.repository_for("other").map(|found| found.name.as_str()), Some("all"));
-    }
 }

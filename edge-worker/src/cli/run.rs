@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::failure::{Exit, Failure};
 use super::say::{Say, Tone};
 use super::{Context, block_on};
+use crate::config::Config;
 use crate::executor::ExecutorError;
 use crate::worker::leaving;
 use crate::worker::standalone::{self, Order, Over, Report, Wish, session_name};
@@ -53,7 +54,7 @@ impl Run {
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         let say = context.say;
         let prompt = prompt(&self.prompt, say)?;
-        let mut config = standalone::configuration(context.config.clone())?;
+        let mut config = Config::load(context.config.clone())?;
         config.model = self.model.or(config.model);
         block_on(async {
             let name = session_name(&prompt, Uuid::new_v4().as_u128());

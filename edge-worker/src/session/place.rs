@@ -19,7 +19,7 @@ pub enum Place {
     /// In this repository; `wanted` is what the person asked for before they were asked where.
     Here {
         /// The repository.
-        repository: RepositoryConfig,
+        repository: Box<RepositoryConfig>,
         /// The earlier request.
         wanted: Option<String>,
     },
@@ -39,7 +39,7 @@ pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Plac
         let name = name.as_deref()?;
         repositories.iter().find(|config| config.name == name).cloned()
     };
-    let here = |repository| Place::Here { repository, wanted: None };
+    let here = |repository| Place::Here { repository: Box::new(repository), wanted: None };
     let body = &taken.event.body;
     let message = match body {
         EventBody::SessionPrompted { text, .. } => Some(text.as_str()),
@@ -54,7 +54,7 @@ pub async fn find(means: &Means, taken: &Taken, remembered: &Remembered) -> Plac
             chosen(&route::rules(repositories, &remotes), text).and_then(|place| repositories.get(place));
         return match found {
             Some(repository) => {
-                Place::Here { repository: repository.clone(), wanted: remembered.asked.clone() }
+                Place::Here { repository: Box::new(repository.clone()), wanted: remembered.asked.clone() }
             }
             None => ask(body, repositories),
         };

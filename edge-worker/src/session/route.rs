@@ -17,13 +17,13 @@ pub fn rules<'a>(repositories: &'a [RepositoryConfig], remotes: &'a [Option<Stri
         .enumerate()
         .map(|(place, config)| Rule {
             name: &config.name,
-            id: None,
+            id: config.id.as_deref(),
             remote: remotes.get(place).and_then(Option::as_deref),
             workspace: config.linear_workspace_id.as_deref(),
             labels: &config.routing_labels,
             projects: &config.project_keys,
             teams: &config.team_keys,
-            off: false,
+            off: config.is_active == Some(false),
         })
         .collect()
 }

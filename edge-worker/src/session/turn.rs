@@ -4,6 +4,7 @@
 //! Every state of the turn ([`shared::turn`]) is in the journal before it is acted on. Neighbours: [`super::telling`]
 //! says what people read of a run, [`super::prompt`] what the agent is told, [`super::answer`] the last words.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -22,10 +23,11 @@ use super::asking::Asking;
 use super::teller::{TOLD_AT_ONCE, Teller};
 use super::telling::Speaker;
 use super::{Means, answer, asking, prompt, workplace};
-use crate::config::RepositoryConfig;
+use crate::config::layers::MODEL_ACCESS;
+use crate::config::{PermissionMode, RepositoryConfig, Secret};
 use crate::executor::{
-    Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
-    RunOutcome, RunSpec, process_tree,
+    Ask, Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl,
+    RunEnd, RunOutcome, RunSpec, process_tree,
 };
 use crate::git::{self, Author, Worktree, wip};
 use crate::journal::JournalError;
@@ -35,9 +37,6 @@ use crate::journal::run::NewRun;
 use crate::journal::session::Remembered;
 use crate::outbox::Outbox;
 use crate::worker::{fresh_uuid, now};
-
-/// Variables that an agent gets of this process's environment, beyond the plain ones: the model's access.
-const MODEL_ACCESS: &[&str] = &["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"];
 
 /// A turn that has a run, or had one when `cyrus` was killed.
 pub struct LiveTurn {
@@ -97,6 +96,7 @@ impl LiveTurn {
     ) -> anyhow::Result<(Self, Run)> {
         let remembered = plan.remembered;
         let settings = means.config.now();
+        let for_runs = settings.for_runs(plan.repository);
         let worktree = plan.worktree;
         if let Some(before) = remembered.open_run {
             // What a killed process left running must not work beside the new run.
@@ -130,21 +130,40 @@ impl LiveTurn {
             _ => prompt::begin(body, is_new),
         };
         let guide = workplace::guide(&worktree).await;
+        let mut instructions = prompt::system(worktree.branch.as_str(), guide.as_deref());
+        if let Some(words) = &for_runs.append_instruction {
+            instructions.push_str("\n\n");
+            instructions.push_str(words);
+        }
+        let usual = Permissions::default();
+        let permissions = Permissions {
+            allow: for_runs.allowed_tools.unwrap_or(usual.allow),
+            deny: for_runs.disallowed_tools,
+            ask: match for_runs.permissions {
+                PermissionMode::Ask => Ask::Everything,
+                PermissionMode::Deny => usual.ask,
+            },
+        };
+        let value_of = |name: &str| match settings.credentials.get(name) {
+            Some(secret) => Some(secret.reveal().to_owned()),
+            None => std::env::var(name).ok(),
+        };
+        let mcp = McpServers::load(&for_runs.mcp_config_path, value_of)?;
         let spec = RunSpec {
             run_id: run.to_string(),
             cwd: worktree.path.clone(),
             prompt,
             prompt_id: message_id(run, state.first),
             conversation,
-            model: settings.model.clone(),
-            fallback_model: None,
-            permissions: Permissions::default(),
-            mcp: McpServers::default(),
-            append_system_prompt: Some(prompt::system(worktree.branch.as_str(), guide.as_deref())),
+            model: for_runs.model,
+            fallback_model: for_runs.fallback_model,
+            permissions,
+            mcp,
+            append_system_prompt: Some(instructions),
             max_turns: None,
             max_cost_micro_usd: None,
             prior_cost_micro_usd: u64::try_from(prior.0).unwrap_or(0),
-            env: environment(),
+            env: environment(&settings.credentials),
             config_dir,
             run_file: run_file(&settings.state_dir, run),
             limits: Limits::default(),
@@ -515,10 +534,12 @@ fn author() -> Author {
     Author { name: "Cyrus".to_owned(), email: "cyrus@localhost".to_owned() }
 }
 
-/// What an agent may see of this process's environment.
-fn environment() -> Environment {
+/// What an agent may see of this process's environment, and its access to the model.
+fn environment(credentials: &BTreeMap<String, Secret>) -> Environment {
     let home = std::env::home_dir().unwrap_or_else(|| std::path::PathBuf::from("/"));
-    let plain = Environment::plain().with("HOME", home).inherit(MODEL_ACCESS);
+    let access = MODEL_ACCESS.iter().filter_map(|name| credentials.get_key_value(*name));
+    let plain = access
+        .fold(Environment::plain().with("HOME", home), |env, (name, secret)| env.with(name, secret.reveal()));
     git::agent_environment(&author()).into_iter().fold(plain, |all, (name, value)| all.with(name, value))
 }
 

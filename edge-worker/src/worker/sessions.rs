@@ -17,7 +17,7 @@ use super::linear_budget::LinearUse;
 use super::workshop::{Tools, Verdict, Workshop};
 use super::{Station, fresh_uuid};
 use crate::config::live::{Changes, Live};
-use crate::config::{Config, RepositoryConfig};
+use crate::config::{Config, RepositoryConfig, Secret};
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::http;
@@ -42,13 +42,13 @@ struct Sessions {
 
 /// Everything of a worker as it is configured.
 pub async fn station(config: Config) -> anyhow::Result<Station> {
+    let (proxy_url, key) = config.connection()?;
     let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid()))?;
     journal.redactor().learn(crate::redact::of_environment());
-    journal.redactor().learn([config.key.reveal()]);
+    journal.redactor().learn(config.secrets().iter().map(Secret::reveal));
     let http = http::client().context("no HTTP client")?;
-    let proxy =
-        ProxyClient::new(http.clone(), config.proxy_url.clone(), config.key.clone(), journal.worker_id());
-    let panel = config.panel_url.clone().map(|url| PanelClient::new(http.clone(), url, config.key.clone()));
+    let proxy = ProxyClient::new(http.clone(), proxy_url, key.clone(), journal.worker_id());
+    let panel = config.panel_url.clone().map(|url| PanelClient::new(http.clone(), url, key));
     let executor = Claude::new(ClaudeConfig {
         binary: config.claude.clone(),
         keeper: crate::sandbox::keeper(),

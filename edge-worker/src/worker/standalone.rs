@@ -7,12 +7,10 @@
 mod name;
 mod report;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shared::event::{AgentSession, Event, EventBody};
-use shared::id::{AgentSessionId, DeliveryId, EventId, LinearWorkspaceId, OrgId, Seq, SessionKey, WorkerId};
-use shared::worker_key::WorkerKey;
+use shared::id::{AgentSessionId, DeliveryId, EventId, LinearWorkspaceId, Seq, SessionKey, WorkerId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use uuid::Uuid;
 
@@ -20,7 +18,7 @@ use super::leases::Leases;
 use super::linear_budget::LinearUse;
 use super::{fresh_uuid, now};
 use crate::config::live::Changes;
-use crate::config::{Config, ConfigError, RepositoryConfig};
+use crate::config::{Config, RepositoryConfig};
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::executor::{Executor, ExecutorError};
 use crate::journal::effect::Effect;
@@ -65,34 +63,6 @@ pub enum Over {
     Finished,
     /// It was left as it was.
     Cut,
-}
-
-/// The configuration for runs of this machine: of the file when there is one, else what goes without saying.
-pub fn configuration(path: Option<PathBuf>) -> Result<Config, ConfigError> {
-    let home = std::env::home_dir().unwrap_or_default().join(".cyrus");
-    let named = path.is_some();
-    let path = path.unwrap_or_else(|| home.join("config.json"));
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => "{}".to_owned(),
-        Err(source) => return Err(ConfigError::Read { path, source }),
-    };
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    parse(&text, &path, &home, variable)
-}
-
-/// Neither proxy nor key are needed here; both get a value that leads nowhere when they are not set.
-fn parse(
-    text: &str,
-    path: &Path,
-    home: &Path,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Config, ConfigError> {
-    Config::parse(text, path, home, |name| match name {
-        "CYRUS_PROXY_URL" => variable(name).or_else(|| Some("http://127.0.0.1:9".to_owned())),
-        "CONTROL_PANEL_API_KEY" => Some(WorkerKey::new(OrgId::from_uuid(Uuid::nil()), [0; 32]).reveal()),
-        _ => variable(name),
-    })
 }
 
 /// The means of a process that only runs what its person asks for. Takes the lock of the state folder.
@@ -226,19 +196,4 @@ impl Desk {
 /// A session that only this machine knows.
 fn local(id: &AgentSessionId) -> AgentSession {
     AgentSession { id: id.clone(), url: None, issue: None, comment: None, creator_name: None, local: true }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_file_at_all_is_configuration_enough() {
-        let config = parse("{}", Path::new("c"), Path::new("/home/x/.cyrus"), |_| None).unwrap();
-        assert_eq!(config.state_dir, Path::new("/home/x/.cyrus"));
-        let elsewhere = |name: &str| (name == "CYRUS_STATE_DIR").then(|| "/s".to_owned());
-        let config = parse("{}", Path::new("c"), Path::new("/h"), elsewhere).unwrap();
-        assert_eq!(config.state_dir, Path::new("/s"));
-        assert!(configuration(Some("/nowhere/at/all.json".into())).is_err(), "a named file must be there");
-    }
 }

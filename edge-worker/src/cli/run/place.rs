@@ -85,13 +85,5 @@ impl Place {
 pub fn unconfigured(folder: &Path) -> RepositoryConfig {
     let name =
         folder.file_name().map_or_else(|| "repository".into(), |name| name.to_string_lossy().into_owned());
-    RepositoryConfig {
-        name,
-        repository_path: folder.to_owned(),
-        base_branch: None,
-        linear_workspace_id: None,
-        team_keys: Vec::new(),
-        routing_labels: Vec::new(),
-        project_keys: Vec::new(),
-    }
+    RepositoryConfig { name, repository_path: folder.to_owned(), ..RepositoryConfig::default() }
 }

@@ -1,10 +1,11 @@
 //! Which transport the next stream uses. NDJSON needs nothing of what stands between the two ends, but some of
 //! that gathers a response before it hands it on; a WebSocket gets through there, and not everywhere.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What the configuration asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// NDJSON, and a WebSocket where NDJSON does not get through.
