@@ -3,18 +3,23 @@
 //!
 //! Unknown keys are left alone, since the file is shared with other tools. Secrets are never printed. Parts: [`file`]
 //! (the keys), [`environment`] and [`layers`] (which value counts), [`check`], [`schema`], [`trouble`] (what is wrong
-//! and what mends it), [`upstream`], [`live`] (the configuration in force).
+//! and what mends it), [`upstream`], [`secrets`], [`reading`] (from this machine), [`remote`] (from the panel), [`watch`]
+//! (changes while `cyrus` runs), [`live`] (the configuration in force).
 
 pub mod check;
 pub mod environment;
 pub mod file;
 pub mod layers;
 pub mod live;
+pub mod reading;
+pub mod remote;
 pub mod schema;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 pub mod trouble;
 pub mod upstream;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +32,7 @@ pub use file::{
     UserAccess,
 };
 use layers::{Inputs, Merged, Origins};
+use reading::Sources;
 use trouble::{Level, Trouble};
 
 use crate::proxy::stream::transport::Transport;
@@ -161,17 +167,15 @@ fn listed(troubles: &[Trouble]) -> String {
 }
 
 impl Config {
-    /// Reads the file at `path`, else the usual one, and the environment.
+    /// Reads the file at `path`, else the usual one, what is sealed beside it, and the environment. The last good file
+    /// counts where this one is broken.
     pub fn load(path: Option<PathBuf>) -> Result<Self, ConfigError> {
-        let given = path.is_some();
-        let path = path.unwrap_or_else(usual_path);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            // Without a file the environment may say all that is needed.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !given => String::new(),
-            Err(source) => return Err(ConfigError::Read { path, source }),
-        };
-        Self::parse(&text, &path, &home(), variable)
+        let must_exist = path.is_some();
+        let reading = Sources::of(path).read(must_exist)?;
+        for trouble in &reading.troubles {
+            tracing::warn!("configuration: {trouble}");
+        }
+        Ok(reading.config)
     }
 
     /// The configuration of a file's text and an environment; `home` is the folder of `cyrus`.

@@ -129,6 +129,18 @@ pub async fn fetch<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Ht
     serde_json::from_slice(&body).map_err(|_| HttpError::NotOurs { status })
 }
 
+/// Like [`fetch`]; `None`: the other side says that nothing is new (304).
+pub async fn fetch_new<T: DeserializeOwned>(request: RequestBuilder) -> Result<Option<T>, HttpError> {
+    let wanted = |status: StatusCode| status.is_success() || status == StatusCode::NOT_MODIFIED;
+    let response = answer(request, wanted).await?;
+    let status = response.status();
+    if status == StatusCode::NOT_MODIFIED {
+        return Ok(None);
+    }
+    let body = read(response, MAX_ANSWER).await?;
+    serde_json::from_slice(&body).map(Some).map_err(|_| HttpError::NotOurs { status: status.as_u16() })
+}
+
 async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, HttpError> {
     let status = response.status().as_u16();
     let mut body = Vec::new();

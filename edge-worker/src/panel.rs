@@ -1,11 +1,13 @@
 //! The control panel as the edge sees it: leases shown, sessions recorded, lines appended.
 
+use reqwest::header::IF_NONE_MATCH;
 use serde::Serialize;
 use shared::api::{NewRepository, Repository};
-use shared::id::{FencingToken, SessionId, SessionKey};
+use shared::id::{FencingToken, SessionId, SessionKey, WorkerId};
 use shared::log_line::{LeaseShown, LeaseTaken, LogAnswer, LogLine, LogPost};
 use shared::recovery::Recovery;
 use shared::session::{NewSession, SessionRecord, SessionUpdate};
+use shared::worker_config::WorkerConfig;
 use shared::worker_key::WorkerKey;
 
 use crate::http::{self, HttpError};
@@ -69,6 +71,22 @@ impl PanelClient {
     pub async fn add_recovery(&self, recovery: &Recovery) -> Result<(), HttpError> {
         let path = "/api/workers/me/recoveries";
         self.call::<serde_json::Value>(reqwest::Method::POST, path, recovery).await.map(|_| ())
+    }
+
+    /// `GET /api/workers/me/config`; `None`: still of the version that is known.
+    pub async fn configuration(
+        &self,
+        worker: WorkerId,
+        known: Option<&str>,
+    ) -> Result<Option<WorkerConfig>, HttpError> {
+        let request = self.http.get(format!("{}/api/workers/me/config", self.base));
+        let request = request.bearer_auth(self.key.reveal()).header("cyrus-worker", worker.to_string());
+        let plain = |etag: &&str| etag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+        http::fetch_new(match known.filter(plain) {
+            Some(etag) => request.header(IF_NONE_MATCH, format!("\"{etag}\"")),
+            None => request,
+        })
+        .await
     }
 
     /// `POST /api/repositories`, idempotent by remote or name.

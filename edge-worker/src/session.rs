@@ -32,13 +32,14 @@ use std::sync::Arc;
 
 use shared::event::AgentSession;
 use shared::id::{FencingToken, Seq, SessionKey};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::config::live::Live;
 use crate::executor::Executor;
 use crate::journal::event::Taken;
 use crate::journal::{Journal, JournalError};
 use crate::outbox::{Holding, Outbox, Outside};
+use crate::worker::slots::Slots;
 
 pub use task::run;
 pub use workplace::clear_all;
@@ -56,8 +57,8 @@ pub struct Means {
     pub executor: Arc<dyn Executor>,
     /// Its version, asked once.
     pub executor_version: Option<String>,
-    /// One permit a run.
-    pub slots: Arc<Semaphore>,
+    /// One a run.
+    pub slots: Slots,
     /// Tells the worker which events are done.
     pub done: mpsc::UnboundedSender<Vec<Seq>>,
     /// Turns true when `cyrus` is to end.

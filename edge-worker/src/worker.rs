@@ -4,7 +4,7 @@
 //! next start goes on from the journal. Parts: [`leases`] (when effects may happen), [`heartbeat`], [`acks`],
 //! [`desk`] (lines and their events), [`crew`] (one task a session key), [`workshop`] (what those do),
 //! [`sessions`] (what they do in `cyrus start`), [`standalone`] (a run without any
-//! of this), [`leaving`], [`registration`], [`linear_budget`].
+//! of this), [`leaving`], [`registration`], [`linear_budget`], [`slots`].
 
 mod acks;
 pub mod boot_clock;
@@ -17,6 +17,7 @@ pub mod linear_budget;
 mod news;
 mod registration;
 mod sessions;
+pub mod slots;
 pub mod standalone;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use shared::id::{Seq, new_uuid};
 use shared::time::Timestamp;
 use shared::worker::Registration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -43,6 +44,7 @@ use leases::Leases;
 use leaving::Ask;
 use linear_budget::LinearUse;
 pub use sessions::station;
+use slots::Slots;
 use workshop::{Tools, Workshop};
 
 /// Why a worker ended.
@@ -106,10 +108,12 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
         journal: station.journal.clone(),
         leases: station.leases.clone(),
         linear_use: station.linear_use.clone(),
-        slots: Arc::new(Semaphore::new(station.registration.slots as usize)),
+        slots: Slots::new(station.registration.slots),
         done,
         ending,
     };
+    let (registration_sender, registration) = watch::channel(station.registration.clone());
+    station.workshop.tells_changes(&tools, registration_sender);
     // While the proxy is away, any signal ends it: nothing is open in this process yet.
     let introduced = tokio::select! {
         introduced = registration::register(&station.proxy, &station.registration) => introduced?,
@@ -121,7 +125,7 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
     station.workshop.registered().await;
     let clearing = tokio::spawn(station.workshop.begins(tools.clone()));
     info!("registered; waiting for events");
-    let mut worker = Worker { station, tools, leaving: None };
+    let mut worker = Worker { station, tools, registration, introducing: None, leaving: None };
     let ended = worker.work(done_receiver, &mut asks, &ending_sender).await;
     clearing.abort();
     if let Some(telling) = worker.leaving.take() {
@@ -133,6 +137,10 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
 struct Worker {
     station: Station,
     tools: Tools,
+    /// What it tells of itself, as that changes.
+    registration: watch::Receiver<Registration>,
+    /// Tells the proxy of such a change.
+    introducing: Option<JoinHandle<()>>,
     /// Somebody asked it to leave: the task that tells the proxy.
     leaving: Option<JoinHandle<()>>,
 }
@@ -156,12 +164,12 @@ impl Worker {
             proxy: proxy.clone(),
             leases: self.tools.leases.clone(),
             linear_use: self.tools.linear_use.clone(),
-            slots: self.station.registration.slots,
-            permits: Arc::clone(&self.tools.slots),
+            slots: self.tools.slots.clone(),
         };
         let beating = tokio::spawn(pulse.beat(news_sender));
         let (mut reading, mut lines) = self.read()?;
         let mut desk = Desk::new(self.tools.clone(), Arc::clone(&self.station.workshop), acks);
+        let mut registration = self.registration.clone();
         let ended = loop {
             let settling = desk.acks().change();
             if self.leaving.is_some() && desk.is_finished() {
@@ -185,18 +193,25 @@ impl Worker {
                 Some(found) = news.recv() => desk.act_on(found).await?,
                 step = desk.progress() => desk.go_on(step).await?,
                 () = settling, if self.leaving.is_some() => {}
+                Ok(()) = registration.changed(), if self.leaving.is_none() => {
+                    self.station.registration = registration.borrow_and_update().clone();
+                    self.introduce();
+                }
                 Some(ask) = asks.recv() => {
                     if ask == Ask::Stop || self.leaving.is_some() || desk.is_finished() {
                         break Ended::Stopped;
                     }
                     warn!("finishing {} sessions; press Ctrl-C again to stop now", desk.open_sessions());
                     desk.takes_no_new_sessions();
+                    // A registration that came later would end the leaving there.
+                    self.introducing.take().inspect(JoinHandle::abort);
                     self.leaving = Some(tokio::spawn(leaving::tell(self.station.proxy.clone())));
                 }
             }
         };
         reading.abort();
         beating.abort();
+        self.introducing.take().inspect(JoinHandle::abort);
         ending.send_replace(true);
         desk.close().await;
         Ok(ended)
@@ -213,6 +228,25 @@ impl Worker {
             lines,
         };
         Ok((tokio::spawn(reader.read_for_ever()), receiver))
+    }
+
+    /// Tells the proxy what is different, beside everything else.
+    fn introduce(&mut self) {
+        let (proxy, registration) = (self.station.proxy.clone(), self.station.registration.clone());
+        let workshop = Arc::clone(&self.station.workshop);
+        info!(
+            "{} slots, {} repositories: the proxy is told",
+            registration.slots,
+            registration.repositories.len()
+        );
+        let telling = tokio::spawn(async move {
+            if let Ok(None) = registration::register(&proxy, &registration).await {
+                workshop.registered().await;
+            }
+        });
+        if let Some(before) = self.introducing.replace(telling) {
+            before.abort();
+        }
     }
 
     /// The hub has forgotten the worker.

@@ -17,6 +17,7 @@ pub mod linear;
 pub mod log_line;
 pub mod money;
 pub mod problem;
+pub mod queue;
 pub mod recovery;
 pub mod route;
 pub mod run;

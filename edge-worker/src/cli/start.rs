@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::{Context, runtime, start_logging};
-use crate::config::Config;
+use crate::config::reading::Sources;
 use crate::worker::{self, Ended};
 
 /// Takes events and works on them until it is stopped.
@@ -42,9 +42,11 @@ impl Start {
 }
 
 fn start(context: Context) -> Result<Ended, Failure> {
-    let config = Config::load(context.config)?;
+    let must_exist = context.config.is_some();
+    let sources = Sources::of(context.config);
+    let reading = sources.read(must_exist)?;
     let runtime = runtime()?;
-    let ended = runtime.block_on(async { worker::run(worker::station(config).await?).await })?;
+    let ended = runtime.block_on(async { worker::run(worker::station(sources, reading).await?).await })?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     Ok(ended)
 }

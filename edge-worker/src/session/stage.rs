@@ -20,7 +20,7 @@ use shared::worker_key::WorkerKey;
 use testkit::linear::{ActivityView, LinearConfig, LinearHandle, LinearStandIn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::{Means, Told};
@@ -38,6 +38,7 @@ use crate::proxy::client::ProxyClient;
 use crate::worker::boot_clock::BootClock;
 use crate::worker::leases::Leases;
 use crate::worker::linear_budget::LinearUse;
+use crate::worker::slots::Slots;
 use crate::worker::{fresh_uuid, now};
 
 /// The id, which is the session key too.
@@ -172,7 +173,7 @@ impl Stage {
             outside,
             executor: Arc::new(StandIn { claude, behaviour }),
             executor_version: Some("2.1.0".to_owned()),
-            slots: Arc::new(Semaphore::new(1)),
+            slots: Slots::new(1),
             done: done_sender,
             ending,
             leases: Leases::new(Arc::new(BootClock)),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use shared::event::{AgentSession, EventBody};
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
 use shared::turn::{self, Fact, Found, Turn};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use self::prepare::Prepared;
@@ -30,6 +30,7 @@ use crate::journal::event::Taken;
 use crate::journal::session::Remembered;
 use crate::outbox::Outbox;
 use crate::worker::leases::Standing;
+use crate::worker::slots::Permit;
 
 /// A session key's task; it ends when nothing is left to do.
 pub async fn run(means: Means, key: SessionKey, mut inbox: mpsc::Receiver<Told>) {
@@ -67,7 +68,7 @@ enum Next {
 
 /// How the wait for a slot ended.
 enum Slot {
-    Free(OwnedSemaphorePermit),
+    Free(Permit),
     /// A stop came first.
     Stopped(Box<Taken>),
     /// Nothing is to run any more.
@@ -208,7 +209,7 @@ impl Task {
             None if remembered.open_run.is_some() => vec![taken.clone()],
             _ => Vec::new(),
         };
-        let permit = match self.slot(&session, taken.token, inbox).await? {
+        let permit = match self.slot(&repository.name, &session, taken.token, inbox).await? {
             Slot::Free(permit) => permit,
             Slot::Over(next) => return Ok(next),
             Slot::Stopped(stop) => {
@@ -341,12 +342,14 @@ impl Task {
     /// Waits for a slot. A stop of this session ends the wait; everything else waits along.
     async fn slot(
         &mut self,
+        repository: &str,
         session: &AgentSession,
         token: FencingToken,
         inbox: &mut mpsc::Receiver<Told>,
     ) -> anyhow::Result<Slot> {
         let mut ending = self.means.ending.clone();
-        let mut free = std::pin::pin!(Arc::clone(&self.means.slots).acquire_owned());
+        let slots = self.means.slots.clone();
+        let mut free = std::pin::pin!(slots.wait(repository));
         loop {
             tokio::select! {
                 biased;
@@ -361,7 +364,7 @@ impl Task {
                 },
                 permit = &mut free => {
                     let lost = self.means.leases.standing(&self.key, token) == Standing::Lost;
-                    return Ok(if lost { Slot::Over(Next::End) } else { Slot::Free(permit?) });
+                    return Ok(if lost { Slot::Over(Next::End) } else { Slot::Free(permit) });
                 }
             }
         }

@@ -116,7 +116,7 @@ async fn a_message_that_a_running_turn_takes_in_is_acknowledged() {
 #[tokio::test]
 async fn a_stop_that_comes_while_a_slot_is_awaited_ends_the_session_without_a_run() {
     let mut stage = Stage::new("good").await;
-    let busy = std::sync::Arc::clone(&stage.means.slots).acquire_owned().await.unwrap();
+    let busy = stage.means.slots.wait("app").await;
     let task = stage.begin(created(1)).await;
     stage.go_on(&task, prompted(2, "and this")).await;
     stage.until("the first thought", |stage| !stage.told().is_empty()).await;
@@ -131,7 +131,7 @@ async fn a_stop_that_comes_while_a_slot_is_awaited_ends_the_session_without_a_ru
 #[tokio::test]
 async fn a_lease_that_was_lost_while_a_slot_was_awaited_starts_no_run() {
     let stage = Stage::new("good").await;
-    let busy = std::sync::Arc::clone(&stage.means.slots).acquire_owned().await.unwrap();
+    let busy = stage.means.slots.wait("app").await;
     let task = stage.begin(created(1)).await;
     stage.until("the first thought", |stage| !stage.told().is_empty()).await;
     stage.means.leases.lose(&SessionKey::from(KEY), TOKEN);
@@ -181,7 +181,7 @@ async fn a_run_from_the_panel_is_recorded_under_its_own_id_and_linear_hears_noth
 #[tokio::test]
 async fn a_check_answers_with_the_version_or_the_reason_and_nothing_else_happens() {
     let mut stage = Stage::new("good").await;
-    let _busy = std::sync::Arc::clone(&stage.means.slots).acquire_owned().await.unwrap();
+    let _busy = stage.means.slots.wait("app").await;
     for (seq, executor, ok) in [(1, "claude", true), (2, "nothing\u{0}\u{1f980}", false)] {
         let id = AgentSessionId(format!("check_{seq}"));
         let agent_session = AgentSession { id, issue: None, local: true, ..session() };
@@ -297,7 +297,7 @@ async fn a_session_that_was_stopped_while_the_worker_was_away_ends_in_silence_af
     stage.take(&prompted(3, "go on after all")).await;
     let (intervals, leases) = hello(&key, true);
     stage.means.leases.hello(stage.means.leases.now(), intervals, &leases);
-    let busy = std::sync::Arc::clone(&stage.means.slots).acquire_owned().await.unwrap();
+    let busy = stage.means.slots.wait("app").await;
     let (sender, inbox) = tokio::sync::mpsc::channel(4);
     sender.send(told).await.unwrap();
     sender.send(Told::Event(Box::new(prompted(3, "go on after all")))).await.unwrap();

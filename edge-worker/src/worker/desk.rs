@@ -408,6 +408,7 @@ impl Desk {
         if self.config_etag.as_ref() != Some(&etag) {
             let short: String = etag.chars().filter(|letter| !letter.is_control()).take(40).collect();
             info!("the panel's configuration is now of version {short}");
+            self.workshop.panel_is_at(etag.clone());
             self.config_etag = Some(etag);
         }
     }

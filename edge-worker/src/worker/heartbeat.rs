@@ -1,17 +1,17 @@
 //! The heartbeat that keeps leases: sent only while there are any, at once after `hello` and when an effect waits
 //! for a confirmation, else at the hub's pace.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use shared::worker::{Heartbeat, HeartbeatAnswer, LeaseClaim};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
 use super::news::News;
+use super::slots::Slots;
 use crate::proxy::client::ProxyClient;
 
 /// Two heartbeats are never nearer to each other, whoever waits.
@@ -28,9 +28,7 @@ pub struct Pulse {
     /// What was spent.
     pub linear_use: LinearUse,
     /// Sessions at once.
-    pub slots: u32,
-    /// Their permits.
-    pub permits: Arc<Semaphore>,
+    pub slots: Slots,
 }
 
 impl Pulse {
@@ -62,10 +60,9 @@ impl Pulse {
 
     /// One heartbeat: when it was sent, and its answer; `None`: there was none.
     async fn tell(&self, claims: Vec<LeaseClaim>) -> Option<(Duration, HeartbeatAnswer)> {
-        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        let (slots, used) = self.slots.count();
         let linear_used = self.linear_use.take_used();
-        let used = self.slots.saturating_sub(free);
-        let heartbeat = Heartbeat { leases: claims, slots: self.slots, used, linear_used };
+        let heartbeat = Heartbeat { leases: claims, slots, used, linear_used };
         let asked = self.leases.now();
         match self.proxy.heartbeat(&heartbeat).await {
             Ok(answer) => {

@@ -8,15 +8,18 @@ use shared::api::NewRepository;
 use shared::id::{SessionKey, WorkerId};
 use shared::stream::PROTOCOL;
 use shared::worker::Registration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::boot_clock::BootClock;
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
+use super::slots::Slots;
 use super::workshop::{Tools, Verdict, Workshop};
 use super::{Station, fresh_uuid};
 use crate::config::live::{Changes, Live};
+use crate::config::reading::{Reading, Sources};
+use crate::config::watch::Watch;
 use crate::config::{Config, RepositoryConfig, Secret};
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
@@ -41,7 +44,8 @@ struct Sessions {
 }
 
 /// Everything of a worker as it is configured.
-pub async fn station(config: Config) -> anyhow::Result<Station> {
+pub async fn station(sources: Sources, reading: Reading) -> anyhow::Result<Station> {
+    let config = reading.config.clone();
     let (proxy_url, key) = config.connection()?;
     let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid()))?;
     journal.redactor().learn(crate::redact::of_environment());
@@ -68,17 +72,7 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
         journal.worker_id(),
         executor_version.as_deref().unwrap_or("missing"),
     );
-    let registration = Registration {
-        worker_id: Some(journal.worker_id()),
-        name: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        repositories: served(&config.repositories).await,
-        teams: Vec::new(),
-        executors: vec![executor.name().to_owned()],
-        slots: config.slots,
-        weight: config.weight,
-    };
+    let registration = registration(&config, journal.worker_id(), executor.name()).await;
     let clock = Arc::new(BootClock);
     let leases = Leases::new(Arc::clone(&clock) as Arc<_>);
     let linear_use = LinearUse::default();
@@ -86,8 +80,11 @@ pub async fn station(config: Config) -> anyhow::Result<Station> {
         Some(LinearClient::new(http, proxy.clone(), linear_use.clone()).secret_in(journal.redactor()));
     let outside = Outside { linear, panel, screen: None };
     let transport = config.transport;
+    let (changes, live) = Changes::begin(config);
+    let asked = outside.panel.clone().map(|panel| (panel, journal.worker_id()));
+    tokio::spawn(Watch::new(sources, reading, asked, changes).run());
     let workshop = Sessions {
-        config: Changes::begin(config).1,
+        config: live,
         journal: journal.clone(),
         outside,
         executor: Arc::new(executor),
@@ -113,6 +110,27 @@ async fn served(repositories: &[RepositoryConfig]) -> Vec<String> {
     served.sort_unstable();
     served.dedup();
     served
+}
+
+/// What a worker tells of itself.
+async fn registration(config: &Config, worker: WorkerId, executor: &str) -> Registration {
+    Registration {
+        worker_id: Some(worker),
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        repositories: served(&config.repositories).await,
+        teams: Vec::new(),
+        executors: vec![executor.to_owned()],
+        slots: config.slots,
+        weight: config.weight,
+    }
+}
+
+/// How many slots there are, and how many of them each repository may take.
+fn fit(slots: &Slots, config: &Config) {
+    let capped = config.repositories.iter().filter_map(|one| Some((one.name.clone(), one.max_sessions?)));
+    slots.resize(config.slots, capped.collect());
 }
 
 impl Sessions {
@@ -154,6 +172,25 @@ impl Workshop for Sessions {
     fn begins(&self, tools: Tools) -> BoxFuture<'static, ()> {
         let means = self.means(tools);
         Box::pin(async move { session::clear_all(&means).await })
+    }
+
+    fn tells_changes(&self, tools: &Tools, told: watch::Sender<Registration>) {
+        let (slots, journal, executor) = (tools.slots.clone(), tools.journal.clone(), self.executor.name());
+        let mut config = self.config.clone();
+        fit(&slots, &config.now());
+        tokio::spawn(async move {
+            loop {
+                let now = config.changed().await;
+                fit(&slots, &now);
+                journal.redactor().learn(now.secrets().iter().map(Secret::reveal));
+                let new = registration(&now, journal.worker_id(), executor).await;
+                told.send_if_modified(|known| std::mem::replace(known, new.clone()) != new);
+            }
+        });
+    }
+
+    fn panel_is_at(&self, etag: String) {
+        self.config.watched().panel_is_at(etag);
     }
 
     fn registered(&self) -> BoxFuture<'_, ()> {

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use shared::event::{AgentSession, Event, EventBody};
 use shared::id::{AgentSessionId, DeliveryId, EventId, LinearWorkspaceId, Seq, SessionKey, WorkerId};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
+use super::slots::Slots;
 use super::{fresh_uuid, now};
 use crate::config::live::Changes;
 use crate::config::{Config, RepositoryConfig};
@@ -76,7 +77,7 @@ pub async fn means(config: Config) -> Result<Means, JournalError> {
         outside: Outside { linear: None, panel: None, screen: None },
         executor: Arc::new(executor),
         executor_version: None,
-        slots: Arc::new(Semaphore::new(1)),
+        slots: Slots::new(1),
         done: mpsc::unbounded_channel().0,
         // The sender goes with this function; each run brings its own.
         ending: watch::channel(false).1,

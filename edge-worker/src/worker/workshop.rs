@@ -3,14 +3,14 @@
 //! [`super::sessions`] is the one of `cyrus start`. Another may stand in its place, so that stream, journal, acks
 //! and leases can be tried without agents, Linear or git. A workshop never talks to the proxy.
 
-use std::sync::Arc;
-
 use futures_util::future::BoxFuture;
 use shared::id::{Seq, SessionKey};
-use tokio::sync::{Semaphore, mpsc, watch};
+use shared::worker::Registration;
+use tokio::sync::{mpsc, watch};
 
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
+use super::slots::Slots;
 use crate::journal::Journal;
 use crate::journal::event::Taken;
 use crate::session::Told;
@@ -46,6 +46,12 @@ pub trait Workshop: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// From now on `registration` takes what it is to tell of itself when that changes.
+    fn tells_changes(&self, _tools: &Tools, _registration: watch::Sender<Registration>) {}
+
+    /// The panel's part of the configuration is of this version now.
+    fn panel_is_at(&self, _etag: String) {}
+
     /// The worker is registered.
     fn registered(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -61,8 +67,8 @@ pub struct Tools {
     pub leases: Leases,
     /// What may be spent of Linear's budget.
     pub linear_use: LinearUse,
-    /// One permit a run.
-    pub slots: Arc<Semaphore>,
+    /// One a run.
+    pub slots: Slots,
     /// Says which events are done.
     pub done: mpsc::UnboundedSender<Vec<Seq>>,
     /// Turns true when the worker is to end; what is open then goes on at the next start.

@@ -76,7 +76,7 @@ impl Task {
         while self.hold.as_ref().is_some_and(|hold| hold.exists()) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        let _permit = self.tools.slots.acquire().await?;
+        let _permit = self.tools.slots.wait("").await;
         let seq = taken.seq;
         loop {
             if !self.tools.leases.until_exclusive(&taken.session_key, taken.token).await {

@@ -68,7 +68,7 @@ async fn what_happens_to_an_issue_whose_work_is_over_wakes_nothing_and_says_noth
 #[tokio::test]
 async fn an_issue_that_is_closed_while_a_slot_is_awaited_starts_no_run() {
     let mut stage = Stage::new("good").await;
-    let busy = std::sync::Arc::clone(&stage.means.slots).acquire_owned().await.unwrap();
+    let busy = stage.means.slots.wait("app").await;
     let task = stage.begin(created(1)).await;
     stage.until("the first thought", |stage| !stage.told().is_empty()).await;
     stage.go_on(&task, closed(2)).await;
