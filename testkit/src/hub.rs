@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use shared::id::EventId;
 use shared::stream::PROTOCOL;
 use shared::time::Timestamp;
 use tokio::sync::mpsc;
@@ -88,11 +89,11 @@ impl HubStandIn {
     pub fn offer(&self, seq: u64, identifier: &str, description: &str) {
         let (session, issue) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
         let issue = json!({"id": issue, "identifier": identifier, "title": format!("Work, {identifier}"), "description": description});
-        let body = json!({"id": Uuid::now_v7(), "deliveryId": Uuid::new_v4(), "receivedAt": stamp(), "workspaceId": self.workspace,
-            "body": {"kind": "session_created", "agentSession": {"id": session, "issue": issue}}});
+        let event = json!({"id": EventId::from_uuid(Uuid::now_v7()), "deliveryId": Uuid::new_v4(), "receivedAt": stamp(),
+            "workspaceId": self.workspace, "kind": "session_created", "agentSession": {"id": session, "issue": issue}});
         let key = issue["id"].clone();
         self.say(
-            &json!({"type": "event", "seq": seq, "attempt": 1, "sessionKey": key, "token": 1, "event": body}),
+            &json!({"type": "event", "seq": seq, "attempt": 1, "sessionKey": key, "token": 1, "event": event}),
         );
     }
 

@@ -203,12 +203,17 @@ fn build(fault: Option<Fault>, progress: &Progress) -> Result<(Parts, PathBuf)> 
     Ok((parts, edge))
 }
 
-/// Everything that any of its forms needs.
+/// What `chaos edge` needs, with and without kills.
+pub fn build_edge(progress: &Progress) -> Result<()> {
+    kill::build_all(progress)
+}
+
+/// Everything that any form of `chaos proxy` needs.
 pub fn build_all(progress: &Progress) -> Result<()> {
     for fault in Fault::value_variants() {
         build(Some(*fault), progress)?;
     }
-    kill::build_all(progress)
+    Ok(())
 }
 
 fn fresh_seed() -> u64 {

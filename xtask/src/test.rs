@@ -58,6 +58,9 @@ pub fn areas(wanted: &[Area]) -> Result<Tally> {
         if areas.iter().any(|area| area.needs_chaos()) {
             crate::chaos::build_all(&progress)?;
         }
+        if areas.iter().any(|area| area.needs_chaos_edge()) {
+            crate::chaos::build_edge(&progress)?;
+        }
         env.push((PREBUILT, "1".into()));
         building = begun.elapsed();
     }

@@ -1,5 +1,6 @@
 //! The whole way, on real parts: webhook, hub, edge, git, the real `claude` with a scripted model, Linear's stand-in, panel.
 
+mod away;
 mod conversation;
 mod demo;
 mod outage;
@@ -8,7 +9,8 @@ mod session;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use e2e::{suite, tests};
+use e2e::suite::{self, Group};
+use e2e::tests;
 
 fn main() -> ExitCode {
     let list = tests![
@@ -26,5 +28,16 @@ fn main() -> ExitCode {
         outage::five_webhooks_while_no_edge_is_on_line_all_run_each_once,
         demo::the_demo_ends_well_and_says_what_it_did,
     ];
-    suite::main(&["--edges", "1", "--set", "heartbeatLineMs=2000"], Duration::from_secs(420), list)
+    let long = tests![away::with_proxy_and_panel_away_for_long_the_run_finishes_and_all_of_it_arrives_once];
+    suite::groups(
+        Duration::from_secs(420),
+        vec![
+            Group {
+                arguments: vec!["--edges", "1", "--set", "heartbeatLineMs=2000"],
+                tests: list,
+                beside: false,
+            },
+            Group { arguments: away::ARGUMENTS.to_vec(), tests: long, beside: true },
+        ],
+    )
 }

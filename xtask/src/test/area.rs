@@ -58,6 +58,11 @@ impl Area {
         self == Self::Proxy
     }
 
+    /// It plays `chaos edge`, in any form.
+    pub fn needs_chaos_edge(self) -> bool {
+        self == Self::E2e
+    }
+
     /// What the table says beside the numbers.
     pub fn note(self) -> Option<&'static str> {
         (self == Self::Orchestration).then_some("nothing of it exists yet")
@@ -79,7 +84,12 @@ impl Area {
             Self::Orchestration => vec![],
             Self::Panel => vec![cargo(&["-p", "e2e", "--test", "panel"])],
             Self::Ui => vec![cargo(&["-p", "panel-ui", "--lib"]), browser()?],
-            Self::E2e => vec![cargo(&["-p", "e2e", "--test", "whole"])],
+            Self::E2e => {
+                vec![
+                    cargo(&["-p", "e2e", "--test", "whole"]),
+                    one_test(&["chaos", "edge", "--limits", "--short"])?,
+                ]
+            }
         })
     }
 }
@@ -98,8 +108,12 @@ fn cargo(what: &[&str]) -> Step {
 
 /// The short form of the loss table, played by this program; another seed each time unless one is given.
 fn loss_table(more: &[&str]) -> Result<Step> {
-    let short = ["chaos", "proxy", "--deliveries", "150"];
-    let arguments: Vec<String> = short.iter().chain(more).map(ToString::to_string).collect();
+    one_test(&[&["chaos", "proxy", "--deliveries", "150"], more].concat())
+}
+
+/// A command of this program whose exit code is the result.
+fn one_test(arguments: &[&str]) -> Result<Step> {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     Ok(Step {
         name: format!("cargo xtask {}", arguments.join(" ")),
         program: std::env::current_exe().context("this program's own path")?,

@@ -451,3 +451,6 @@ fn short(text: &str) -> String {
     let line = text.replace('\n', " ");
     if line.chars().count() > 90 { format!("{}…", line.chars().take(90).collect::<String>()) } else { line }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,8 @@ pub fn all(folder: &Path) -> Result<Vec<RunFile>> {
 }
 
 impl RunFile {
-    fn of(id: &str, out: &[u8], err: &[u8]) -> Self {
+    /// Reads both files of a run.
+    pub fn of(id: &str, out: &[u8], err: &[u8]) -> Self {
         let (mut events, mut cwd) = (Vec::new(), None);
         for (end, line) in lines(out) {
             if cwd.is_none()
