@@ -4,5 +4,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    edge_worker::cli::run()
+    // As in `cyrus`: agents are started through this very program.
+    edge_worker::sandbox::dispatch().unwrap_or_else(edge_worker::cli::run)
 }

@@ -87,6 +87,7 @@ impl Area {
             Self::E2e => {
                 vec![
                     cargo(&["-p", "e2e", "--test", "whole"]),
+                    one_test(&["chaos", "edge", "--kills", "20", "--seed", "1"])?,
                     one_test(&["chaos", "edge", "--limits", "--short"])?,
                 ]
             }

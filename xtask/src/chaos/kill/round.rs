@@ -291,11 +291,22 @@ impl<'a> Person<'a> {
         Ok(())
     }
 
+    /// Sends as Linear does: under the same delivery id until it is taken.
     async fn send(&self, ready: &Ready, body: &Value) -> Result<()> {
-        let now = now_ms();
-        let body = body.to_string().into_bytes();
-        let headers = webhook::headers(self.secret, &body, &Uuid::new_v4().to_string(), now);
-        ready.panel.send_webhook(headers, body).await
+        let (delivery, deadline) = (Uuid::new_v4().to_string(), Instant::now() + PATIENCE);
+        loop {
+            let mut body = body.clone();
+            body["webhookTimestamp"] = now_ms().into();
+            let body = body.to_string().into_bytes();
+            let headers = webhook::headers(self.secret, &body, &delivery, now_ms());
+            match ready.panel.send_webhook(headers, body).await {
+                Ok(()) => return Ok(()),
+                // An answer was lost on its way.
+                Err(error) if error.to_string().contains("`duplicate`") => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => sleep(Duration::from_millis(300)).await,
+            }
+        }
     }
 
     /// Waits until the hub has nothing open of this session.
