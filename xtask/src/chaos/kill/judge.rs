@@ -395,8 +395,15 @@ impl Case<'_> {
                 table.lost.push(self.tell(format!("the work of {task}")));
             }
             let commits = work.subjects.iter().filter(|subject| *subject == task).count();
-            if commits > 1 {
-                table.doubled.push(self.tell(format!("{task} is committed {commits} times")));
+            // A tool that was cut off before its result was written is called again by the agent, and may commit again.
+            let command = format!("git commit -qm {task})");
+            let calls =
+                self.runs.iter().flat_map(|run| run.tool_calls()).filter(|(_, text)| text.contains(&command));
+            let calls = calls.count().max(1);
+            if commits > calls {
+                table
+                    .doubled
+                    .push(self.tell(format!("{task} is committed {commits} times in {calls} calls")));
             }
             table.count("tasks", usize::from(done));
         }
