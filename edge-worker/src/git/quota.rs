@@ -51,11 +51,13 @@ impl fmt::Display for Report {
 )]
 pub struct Full(pub Report);
 
-/// Measures the worktrees below `folder`, which holds a folder for each repository. Reads the whole tree: not for a thread
-/// that others wait for.
-pub fn measure(folder: &Path, limit: Option<u64>) -> Report {
+/// Measures the worktrees below `bases`, each of which holds a folder for each repository. Reads the whole trees: not for
+/// a thread that others wait for.
+pub fn measure<P: AsRef<Path>>(bases: &[P], limit: Option<u64>) -> Report {
     let mut seen = BTreeSet::new();
-    let mut worktrees: Vec<(PathBuf, u64)> = folders(folder)
+    let mut worktrees: Vec<(PathBuf, u64)> = bases
+        .iter()
+        .flat_map(|base| folders(base.as_ref()).collect::<Vec<_>>())
         .flat_map(|repository| folders(&repository).collect::<Vec<_>>())
         .map(|tree| {
             let bytes = size(&tree, &mut seen);
@@ -125,18 +127,18 @@ mod tests {
         std::fs::write(trees.join("lib/ENG-3/c"), vec![1; 2_000_000]).unwrap();
         std::os::unix::fs::symlink(dir.path().join("big"), trees.join("app/ENG-2/link")).unwrap();
         std::os::unix::fs::symlink(dir.path(), trees.join("app/ENG-2/up")).unwrap();
-        let report = measure(&trees, Some(4_000_000));
+        let report = measure(&[&trees], Some(4_000_000));
         let names: Vec<_> =
             report.worktrees.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["ENG-3", "ENG-1", "ENG-2"]);
         assert!((3_000_000..3_300_000).contains(&report.bytes), "{report}");
         assert!(
             !report.is_full()
-                && measure(&trees, Some(3_000_000)).is_full()
-                && !measure(&trees, None).is_full()
+                && measure(&[&trees], Some(3_000_000)).is_full()
+                && !measure(&[&trees], None).is_full()
         );
         assert!(report.to_string().starts_with("3 worktrees take 3."), "{report}");
-        assert!(measure(&dir.path().join("none"), Some(1)).worktrees.is_empty());
+        assert!(measure(&[dir.path().join("none")], Some(1)).worktrees.is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where a session works: its repository, its branch as Linear names it, its worktree, and what a new one gets first.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
@@ -99,7 +100,11 @@ fn mark(key: &SessionKey) -> String {
 
 /// The folder of a repository's worktrees.
 fn folder(settings: &Config, config: &RepositoryConfig) -> PathBuf {
-    settings.state_dir.join("worktrees").join(slug(&config.name))
+    base_folder(settings, config).join(slug(&config.name))
+}
+
+fn base_folder<'a>(settings: &'a Config, config: &'a RepositoryConfig) -> &'a Path {
+    config.workspace_base_dir.as_deref().unwrap_or(&settings.worktrees_dir)
 }
 
 /// A branch that is not the configured one was named by the person.
@@ -129,17 +134,20 @@ async fn room(
     config: &RepositoryConfig,
     repository: &Repository,
 ) -> anyhow::Result<()> {
-    let Some(limit) = disk_quota(settings) else { return Ok(()) };
-    if !usage(settings.state_dir.join("worktrees"), limit).await?.is_full() {
+    let Some(limit) = settings.disk_quota_bytes else { return Ok(()) };
+    let bases: BTreeSet<PathBuf> =
+        settings.repositories.iter().map(|config| base_folder(settings, config).to_owned()).collect();
+    let bases: Vec<PathBuf> = bases.into_iter().collect();
+    if !usage(bases.clone(), limit).await?.is_full() {
         return Ok(());
     }
     clear(means, repository, &folder(settings, config), None).await;
-    let report = usage(settings.state_dir.join("worktrees"), limit).await?;
+    let report = usage(bases, limit).await?;
     if report.is_full() { Err(Full(report).into()) } else { Ok(()) }
 }
 
-async fn usage(folder: PathBuf, limit: u64) -> anyhow::Result<quota::Report> {
-    Ok(tokio::task::spawn_blocking(move || quota::measure(&folder, Some(limit))).await?)
+async fn usage(bases: Vec<PathBuf>, limit: u64) -> anyhow::Result<quota::Report> {
+    Ok(tokio::task::spawn_blocking(move || quota::measure(&bases, Some(limit))).await?)
 }
 
 /// Removes the worktrees that nobody needs and whose work is safe; of `closed` the issue is closed now. Work that is
@@ -245,7 +253,11 @@ pub async fn furnish(
     }
     let mut stop = std::pin::pin!(stop);
     let name = worktree.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let scripts = setup::scripts(global_setup_script(&settings), setup_script(config), &worktree.path);
+    let scripts = setup::scripts(
+        settings.global_setup_script.as_deref(),
+        config.setup_script.as_deref(),
+        &worktree.path,
+    );
     for (place, script) in scripts.into_iter().enumerate() {
         let mark = format!("setup-{name}-{place}");
         let shown = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -269,18 +281,6 @@ pub async fn furnish(
     }
     worktree.prepared();
     Ok(furnished)
-}
-
-fn disk_quota(_settings: &Config) -> Option<u64> {
-    None
-}
-
-fn global_setup_script(_settings: &Config) -> Option<&Path> {
-    None
-}
-
-fn setup_script(_config: &RepositoryConfig) -> Option<&Path> {
-    None
 }
 
 /// The repository's own guide for agents. Its settings are not loaded, since they could run programs; its text is.

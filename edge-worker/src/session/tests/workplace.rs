@@ -152,3 +152,34 @@ async fn a_stop_ends_the_preparation_and_the_next_message_begins_it_again() {
     stage.until_done(&[4]).await;
     assert!(stage.prompt().unwrap().1.contains("go on"));
 }
+
+#[tokio::test]
+async fn the_configured_script_takes_the_repositorys_place_and_a_full_disk_quota_refuses_in_words() {
+    let (mut stage, _) = with_script("good", "touch own").await;
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("mine.sh");
+    std::fs::write(&script, "touch mine").unwrap();
+    let base = folder.path().join("trees");
+    stage.configure("app", |config| {
+        config.setup_script = Some(script);
+        config.workspace_base_dir = Some(base.clone());
+    });
+    let _task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["completed"]);
+    let tree = std::fs::read_dir(base.join("app"))
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.path().join("mine").exists());
+    assert!(!tree.unwrap().path().join("own").exists());
+
+    let (mut full, _) = with_script("good", "").await;
+    let mut config = (*full.means.config.now()).clone();
+    config.disk_quota_bytes = Some(0);
+    full.means.config = crate::config::live::Changes::begin(config).1;
+    let _task = full.begin(created(1)).await;
+    full.until_done(&[1]).await;
+    let told = full.texts("error");
+    assert!(told.len() == 1 && told[0].contains("diskQuotaGb"), "{told:?}");
+    assert_eq!(full.prompt(), None);
+}
