@@ -1,8 +1,12 @@
 //! Linear as the edge sees it: our typed documents over HTTP, with the token that the proxy hands out.
 
+pub mod attachments;
+pub mod images;
 pub mod side;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use graphql_client::GraphQLQuery;
 use shared::id::AgentSessionId;
@@ -13,6 +17,7 @@ use shared::linear::request;
 use shared::linear::weight::Weight;
 use shared::worker::AccessToken;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::http::{HttpError, unreachable};
 use crate::proxy::client::ProxyClient;
@@ -21,6 +26,8 @@ use crate::worker::linear_budget::{LinearUse, Permit};
 
 /// Activities that one request reads.
 const ACTIVITIES_A_PAGE: i64 = 100;
+/// How long an issue that was read is good enough.
+const LATELY: Duration = Duration::from_secs(30);
 /// How long nothing is sent after "over the limit" without a word about the reset, ms.
 const UNTOLD_RESET_MS: u64 = 60_000;
 /// Complexity points of a change; a query's connections make it dearer.
@@ -72,12 +79,21 @@ pub struct LinearClient {
     spending: LinearUse,
     token: Arc<Mutex<Option<AccessToken>>>,
     redactor: Redactor,
+    /// Issues that were read lately: what begins a session looks at its issue several times.
+    latest: Arc<Mutex<HashMap<String, (Instant, operations::issue::ResponseData)>>>,
 }
 
 impl LinearClient {
     /// A client that asks `proxy` for its token and spends from `spending`.
     pub fn new(http: reqwest::Client, proxy: ProxyClient, spending: LinearUse) -> Self {
-        Self { http, proxy, spending, token: Arc::default(), redactor: Redactor::default() }
+        Self {
+            http,
+            proxy,
+            spending,
+            token: Arc::default(),
+            redactor: Redactor::default(),
+            latest: Arc::default(),
+        }
     }
 
     /// Each token that it fetches is taken out of texts by this redactor.
@@ -160,6 +176,13 @@ impl LinearClient {
         Ok(token)
     }
 
+    /// How files of Linear are reached; `None`: there is no token.
+    pub async fn access(&self) -> Option<attachments::Access> {
+        let token = self.token().await.ok()?;
+        let api = token.api_url.as_deref().unwrap_or(request::ENDPOINT).parse().ok()?;
+        Some(attachments::Access { api, authorization: token.authorization })
+    }
+
     /// Posts an activity by a permit that was given for it. "Exists already" is success.
     pub async fn post(&self, permit: Permit, activity: &NewActivity) -> Result<(), CallError> {
         match self.call_with::<AgentActivityCreate>(permit, activity.variables()?).await {
@@ -182,6 +205,20 @@ impl LinearClient {
 
     /// The issue as Linear has it; the webhook lacks the branch name.
     pub async fn issue(&self, id: &str) -> Result<operations::issue::ResponseData, CallError> {
-        self.call::<operations::Issue>(operations::issue::Variables { id: id.to_owned() }).await
+        let found =
+            self.call::<operations::Issue>(operations::issue::Variables { id: id.to_owned() }).await?;
+        let mut latest = self.latest.lock().await;
+        latest.retain(|_, (at, _)| at.elapsed() < LATELY);
+        latest.insert(id.to_owned(), (Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    /// The issue as Linear had it within the last half minute, else as it has it.
+    pub async fn issue_lately(&self, id: &str) -> Result<operations::issue::ResponseData, CallError> {
+        let latest = self.latest.lock().await.get(id).cloned();
+        match latest.filter(|(at, _)| at.elapsed() < LATELY) {
+            Some((_, found)) => Ok(found),
+            None => self.issue(id).await,
+        }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use shared::event::AgentSession;
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
+use shared::linear::governor::Level;
 use shared::log_line::LogLine;
 use shared::money::MicroUsd;
 use shared::turn::Turn;
@@ -28,6 +29,7 @@ use crate::journal::{Journal, JournalError};
 use crate::linear::LinearClient;
 use crate::panel::PanelClient;
 use crate::worker::leases::Leases;
+use crate::worker::linear_budget::LinearUse;
 
 /// Whom effects go to.
 #[derive(Clone)]
@@ -63,6 +65,7 @@ pub struct Outbox {
     has_records: bool,
     /// Linear knows of the session.
     in_linear: bool,
+    spending: Option<LinearUse>,
     _pumps: JoinSet<()>,
 }
 
@@ -77,11 +80,13 @@ impl Outbox {
         let mut pumps = JoinSet::new();
         let mut idle = Vec::new();
         let has_panel = outside.panel.is_some();
+        let spending = outside.linear.as_ref().map(|linear| linear.spending().clone());
         let has_records = has_panel || has_screen;
         let shared = pump::Pump {
             journal: journal.clone(),
             outside,
             session: session.clone(),
+            in_linear,
             holding,
             wake: Arc::clone(&wake),
             lost: lost_sender,
@@ -102,7 +107,18 @@ impl Outbox {
             idle.push(receiver);
             pumps.spawn(lines::run(shared, sender));
         }
-        Self { journal, session, wake, idle, lost, has_panel, has_records, in_linear, _pumps: pumps }
+        Self {
+            journal,
+            session,
+            wake,
+            idle,
+            lost,
+            has_panel,
+            has_records,
+            in_linear,
+            spending,
+            _pumps: pumps,
+        }
     }
 
     fn wants(&self, effect: &Effect) -> bool {
@@ -208,6 +224,12 @@ impl Outbox {
 
     async fn is_empty(&self) -> Result<bool, JournalError> {
         for lane in Lane::ALL {
+            // What is shown beside the words waits for better times without holding up what comes next.
+            if lane == Lane::LinearSide
+                && self.spending.as_ref().is_some_and(|spending| spending.level() == Level::Scarce)
+            {
+                continue;
+            }
             if self.journal.next_effect(&self.session, lane).await?.is_some() {
                 return Ok(false);
             }

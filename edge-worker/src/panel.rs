@@ -26,6 +26,11 @@ impl PanelClient {
         Self { http, base, key }
     }
 
+    /// The page that shows a session.
+    pub fn page_of(&self, id: SessionId) -> String {
+        format!("{}/sessions/{id}", self.base)
+    }
+
     async fn call<T: serde::de::DeserializeOwned>(
         &self,
         method: reqwest::Method,

@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod event;
 pub mod hub;
 pub mod id;
+pub mod lineage;
 pub mod linear;
 pub mod log_line;
 pub mod money;

@@ -8,6 +8,7 @@ mod complexity;
 mod content;
 mod endpoint;
 mod fault;
+mod file;
 mod filter;
 mod mutation;
 mod node;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use fault::{Fault, FaultKind};
+pub use file::StoredFile;
 pub use seed::{SeedIssue, SeedTeam, SeededIssue};
 pub use test_surface::{ActivityView, SessionView};
 
@@ -91,6 +93,7 @@ pub struct RequestCounts {
 /// What the endpoints share.
 struct World {
     store: Mutex<Store>,
+    files: Mutex<file::Files>,
     faults: Mutex<Faults>,
     throttle: Mutex<Throttle>,
     counts: Mutex<RequestCounts>,
@@ -115,6 +118,7 @@ impl LinearStandIn {
     pub async fn start(config: LinearConfig) -> io::Result<LinearHandle> {
         let world = Arc::new(World {
             faults: Mutex::default(),
+            files: Mutex::default(),
             throttle: Mutex::new(match config.window {
                 Some((limit, length)) => Throttle::rolling(limit, length),
                 None => Throttle::new(config.requests_per_hour),
@@ -123,8 +127,12 @@ impl LinearStandIn {
             access_token: Mutex::new(config.access_token.clone()),
             store: Mutex::new(Store::new(&config)),
         });
-        let router = endpoint::routes().merge(test_surface::routes()).with_state(Arc::clone(&world));
+        let router = endpoint::routes()
+            .merge(test_surface::routes())
+            .merge(file::routes())
+            .with_state(Arc::clone(&world));
         let server = Server::start(config.port, router).await?;
+        server.url().clone_into(&mut lock(&world.files).base);
         Ok(LinearHandle { server, world, config })
     }
 }
@@ -165,6 +173,18 @@ impl LinearHandle {
     /// An issue's fields as stored (links as ids), by id or identifier; `None` when nobody spoke of it.
     pub fn issue(&self, id_or_identifier: &str) -> Option<Value> {
         self.world.store().known_issue(id_or_identifier).map(Value::Object)
+    }
+
+    /// Puts a file there, as a person who attaches it; returns its address.
+    pub fn seed_file(&self, name: &str, content_type: &str, content: &[u8]) -> String {
+        let mut files = lock(&self.world.files);
+        let id = files.put(name, content_type, Some(content.to_vec()));
+        format!("{}/uploads/{id}", files.base)
+    }
+
+    /// All files, those among them for which there is only a place.
+    pub fn files(&self) -> Vec<StoredFile> {
+        lock(&self.world.files).all()
     }
 
     /// What was asked since the start.

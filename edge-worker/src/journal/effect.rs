@@ -28,8 +28,8 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// All lanes.
-    pub const ALL: [Self; 4] = [Self::Linear, Self::LinearSide, Self::Panel, Self::Git];
+    /// All lanes. What the panel answers may put something into the side lane, so that one comes after it.
+    pub const ALL: [Self; 4] = [Self::Linear, Self::Panel, Self::LinearSide, Self::Git];
 
     fn as_str(self) -> &'static str {
         match self {

@@ -54,6 +54,21 @@ pub enum Known {
 }
 
 impl Journal {
+    /// Sessions that no person began and that came within the hour before an event.
+    pub async fn begun_by_nobody(&self, before: Seq) -> Result<u32, JournalError> {
+        self.read(move |db| {
+            db.query_row(
+                "SELECT count(*) FROM events, (SELECT json_extract(event, '$.receivedAt') AS at FROM events WHERE seq = ?1) AS this
+                 WHERE seq < ?1 AND json_extract(event, '$.kind') = 'session_created'
+                   AND json_extract(event, '$.agentSession.creatorName') IS NULL
+                   AND julianday(json_extract(event, '$.receivedAt')) > julianday(this.at) - 1.0 / 24",
+                [before.0],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
     /// Writes an offer down. The same event again changes only its token.
     pub async fn take(&self, taken: Taken) -> Result<Known, JournalError> {
         self.write(move |db| {

@@ -33,7 +33,7 @@ pub async fn happen(
 
 /// Moves an issue to the first of its team's started states, unless somebody moved it that far already.
 async fn start(linear: &LinearClient, issue: &IssueId) -> Result<(), CallError> {
-    let found = linear.issue(issue.as_str()).await?.issue.issue_parts;
+    let found = linear.issue_lately(issue.as_str()).await?.issue.issue_parts;
     if STARTED.contains(&found.state.type_.as_str()) {
         return Ok(());
     }

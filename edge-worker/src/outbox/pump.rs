@@ -32,6 +32,8 @@ pub(super) struct Pump {
     pub journal: Journal,
     pub outside: Outside,
     pub session: AgentSessionId,
+    /// Linear knows of the session.
+    pub in_linear: bool,
     pub holding: Holding,
     pub wake: Arc<Notify>,
     pub lost: Arc<watch::Sender<bool>>,
@@ -65,15 +67,17 @@ pub(super) async fn run_lane(pump: Pump, lane: Lane, idle: watch::Sender<bool>) 
                 continue;
             }
         };
-        let Some((id, effect)) = next else {
+        if next.is_none() {
             idle.send_replace(true);
             woken.await;
             continue;
-        };
-        let tried = match pump.may_act().await {
-            true => pump.happen(&effect).await,
-            false => Tried::LeaseLost,
-        };
+        }
+        if !pump.may_act().await {
+            return pump.lose();
+        }
+        // The wait may have been long, and something newer may have taken the place of what was read.
+        let Ok(Some((id, effect))) = pump.journal.next_effect(&pump.session, lane).await else { continue };
+        let tried = pump.happen(&effect).await;
         if !pump.settle(id, tried, &mut pace).await {
             return;
         }
@@ -174,7 +178,12 @@ impl Pump {
 
     /// The panel's id of the session is known now, and with it where its lines go.
     async fn attach(&self, id: SessionId, next_seq: u64) -> Tried {
-        match self.journal.set_panel_id(&self.session, id, next_seq).await {
+        let mut attached = self.journal.set_panel_id(&self.session, id, next_seq).await;
+        if let (Ok(()), Some(panel), true) = (&attached, &self.outside.panel, self.in_linear) {
+            let link = Effect::Link { label: "Cyrus".to_owned(), url: panel.page_of(id) };
+            attached = self.journal.add_effect(&self.session, link).await;
+        }
+        match attached {
             Ok(()) => {
                 self.wake.notify_waiters();
                 Tried::Happened

@@ -7,12 +7,14 @@ use std::time::Duration;
 use shared::activity_id::{Step, activity_id};
 use shared::id::{Seq, SessionKey};
 use shared::linear::activity::ActivityContent;
+use shared::linear::coalesce::Change;
+use shared::linear::session::{PlanStep, PlanStepStatus};
 use shared::log_line::{LogLevel, LogLine};
 use shared::session::{SessionState, SessionUpdate};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Holding, Outbox};
-use crate::journal::effect::Effect;
+use crate::journal::effect::{Coalesced, Effect, Lane};
 use crate::session::answer;
 use crate::session::stage::{KEY, SESSION, Stage, TOKEN, session};
 use crate::worker::now;
@@ -216,4 +218,67 @@ async fn a_panel_that_wants_a_pause_is_given_it() {
     assert!(begun.elapsed() >= Duration::from_millis(900), "it came back after {:?}", begun.elapsed());
     assert_eq!(posts(&stage), [[1], [1], [1]]);
     assert_eq!(stage.linear.agent_session(SESSION).activities.len(), 0);
+}
+
+#[tokio::test]
+async fn of_plans_that_wait_the_newest_is_shown_and_a_link_once() {
+    let stage = Stage::new("good").await;
+    let mut outbox = unconfirmed(&stage).await;
+    let plan = |content: &str| Effect::Plan {
+        steps: vec![PlanStep { content: content.into(), status: PlanStepStatus::InProgress }],
+    };
+    let link = || Effect::Link { label: "Page".into(), url: "https://panel.example/1".into() };
+    for effect in [plan("one"), link(), plan("two"), link(), plan("three")] {
+        outbox.add(effect).await.unwrap();
+    }
+    stage.confirm(&SessionKey::from(KEY));
+    assert!(outbox.drained().await.unwrap());
+    let shown = stage.linear.agent_session(SESSION);
+    assert_eq!(shown.plan[0]["content"], "three");
+    assert_eq!(shown.external_urls.as_array().unwrap().len(), 1);
+    assert_eq!(stage.linear.requests().by_operation["AgentSessionUpdate"], 2);
+}
+
+#[tokio::test]
+async fn what_may_have_been_tried_is_sent_again_as_it_was_however_scarce_it_is() {
+    let stage = Stage::new("good").await;
+    let journal = stage.means.journal.clone();
+    let mut outbox = unconfirmed(&stage).await;
+    for line in 1..=3 {
+        outbox.add(thought(line)).await.unwrap();
+    }
+    let rows = journal.waiting(&session().id, Lane::Linear).await.unwrap();
+    let sent = journal.about_to_send(Vec::new(), rows[0].id).await.unwrap().unwrap();
+    assert_eq!(sent.effect, thought(1));
+    let into = rows[2].id;
+    let all = vec![Change::Join { into, from: vec![rows[0].id, rows[1].id], body: "joined".into() }];
+    let sent = journal.about_to_send(all, into).await.unwrap().unwrap();
+    assert!(
+        matches!(sent.effect, Effect::Activity { content: ActivityContent::Thought { body }, .. } if body == "joined")
+    );
+    let left: Vec<i64> =
+        journal.waiting(&session().id, Lane::Linear).await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(left, [rows[0].id, into], "the first one was tried and stays");
+    let again = vec![Change::Drop { id: into, by: into }];
+    journal.about_to_send(again, into).await.unwrap();
+    assert_eq!(journal.waiting(&session().id, Lane::Linear).await.unwrap().len(), 2);
+    let count = journal.coalesced().await.unwrap();
+    assert_eq!(count, [(session().id, Coalesced { joined: 1, left_out: 0 })]);
+}
+
+#[tokio::test]
+async fn no_secret_is_written_down_or_sent() {
+    let stage = Stage::new("good").await;
+    stage.means.journal.redactor().learn(["a-known-secret-value"]);
+    let mut outbox = unconfirmed(&stage).await;
+    let id = activity_id(&session().id, Seq(1), Step::Final);
+    let content = ActivityContent::Response { body: "It is a-known-secret-value.".into() };
+    outbox.add(Effect::Activity { id, content, ephemeral: false }).await.unwrap();
+    outbox.add(record()).await.unwrap();
+    outbox.add_lines(vec![line("echo a-known-secret-value")]).await.unwrap();
+    stage.confirm(&SessionKey::from(KEY));
+    assert!(outbox.drained().await.unwrap());
+    assert_eq!(stage.texts("response"), ["It is [redacted]."]);
+    let posted = stage.panel.lock().unwrap().bodies("POST", "/logs");
+    assert_eq!(posted[0]["lines"][0]["message"], "echo [redacted]");
 }

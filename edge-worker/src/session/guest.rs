@@ -2,14 +2,14 @@
 //! its own record and its own answer.
 
 use shared::activity_id::{Step, activity_id};
-use shared::event::AgentSession;
+use shared::event::{AgentSession, EventBody};
 use shared::id::{FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
 use shared::linear::weight::Weight;
 use shared::route::assignment::Assignment;
 use shared::session::SessionUpdate;
 
-use super::{Means, answer};
+use super::{Means, answer, prompt};
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
@@ -65,6 +65,17 @@ pub fn first_thought(taken: &Taken) -> Effect {
     }
     let id = activity_id(&taken.event.body.agent_session().id, taken.seq, Step::FirstThought);
     Effect::Words { id, body, weight: Weight::First }
+}
+
+/// The issue moves to a started state when a person delegated it; an automation's issue stays where it is, and a mention
+/// moves nothing.
+pub fn started(taken: &Taken) -> Option<Effect> {
+    let EventBody::SessionCreated { agent_session, .. } = &taken.event.body else { return None };
+    let is_delegated =
+        agent_session.comment.as_ref().is_none_or(|comment| prompt::is_linears_own(&comment.body));
+    let issue = agent_session.issue.as_ref()?;
+    (is_delegated && agent_session.creator_name.is_some())
+        .then(|| Effect::IssueStarted { issue: issue.id.clone() })
 }
 
 /// The record of an event's session in the panel.

@@ -131,7 +131,7 @@ pub fn system(branch: &str, guide: Option<&str>) -> String {
 }
 
 /// On delegation Linear itself writes the thread's first comment.
-fn is_linears_own(body: &str) -> bool {
+pub fn is_linears_own(body: &str) -> bool {
     body.starts_with("This thread is for an agent session with ")
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use self::prepare::Prepared;
+use super::guard;
 use super::guest::{self, Guest};
 use super::place::{self, Place};
 use super::takeover::History;
@@ -193,6 +194,16 @@ impl Task {
             }
         };
         let known = self.means.journal.turn(&session.id, taken.seq).await?;
+        if known.is_none()
+            && let Some(refusal) = guard::refusal(&self.means, &taken).await
+        {
+            let (failure, over) = (anyhow::anyhow!("{refusal}"), Turn::of(taken.seq).after(Fact::Ends)?);
+            self.say_not_started(&taken, &session, &failure, over).await?;
+            return self.finish(vec![taken.seq], &session, taken.token).await;
+        }
+        if let Some(started) = guest::started(&taken) {
+            self.outbox(&session, taken.token).add(started).await?;
+        }
         let mut state = known.clone().unwrap_or_else(|| Turn::of(taken.seq));
         if let Some(run) = state.live_run() {
             let left = (state.clone(), run);

@@ -5,9 +5,11 @@
 //! what one left.
 
 use shared::id::RunId;
+use shared::linear::session::PlanStep;
 use shared::run::RunRecord;
 use shared::session::SessionUpdate;
 
+use super::plan::Plan;
 use super::telling::Speaker;
 use crate::executor::{Reading, RunEvent, RunEventKind};
 use crate::journal::JournalError;
@@ -29,6 +31,8 @@ pub struct Teller {
     pub record: RunRecord,
     /// The agent's newest words that were held back.
     pub held: Option<Held>,
+    /// What it says is to be done.
+    pub plan: Plan,
 }
 
 impl Teller {
@@ -48,6 +52,7 @@ impl Teller {
             .collect();
         let events: Vec<RunEvent> = readings.into_iter().flat_map(|reading| reading.events).collect();
         let changed = events.iter().filter(|event| self.learns(event)).count() > 0;
+        let steps = events.iter().filter_map(|event| self.plans(event)).last();
         let speaker = self.speaker.clone();
         let held = self.held.clone();
         let update = changed.then(|| SessionUpdate {
@@ -59,6 +64,7 @@ impl Teller {
         });
         let compose = move |first_line: u64| {
             let (mut effects, held) = speaker.tell(&events, first_line, held);
+            effects.extend(steps.map(|steps| Effect::Plan { steps }));
             effects.extend(update.map(|update| Effect::UpdateSession(Box::new(update))));
             (effects, held)
         };
@@ -79,5 +85,15 @@ impl Teller {
         self.record.model = model.clone();
         self.record.executor_version = version.clone().or(self.record.executor_version.take());
         true
+    }
+
+    /// The whole plan, if this changed it.
+    fn plans(&mut self, event: &RunEvent) -> Option<Vec<PlanStep>> {
+        match &event.kind {
+            RunEventKind::ToolUse { name, input, .. } if event.parent_tool_use_id.is_none() => {
+                self.plan.read(name, input)
+            }
+            _ => None,
+        }
     }
 }

@@ -8,6 +8,7 @@ use shared::id::{AgentSessionId, FencingToken, Seq};
 use shared::linear::activity::ActivityContent;
 use shared::session::{SessionState, SessionUpdate};
 
+use super::plan;
 use crate::executor::{Question, RunEvent, RunEventKind, trouble};
 use crate::journal::effect::Effect;
 use crate::journal::run::Held;
@@ -42,6 +43,8 @@ impl Speaker {
                     effects.extend(held.take().map(|held| self.thought(held)));
                     held = Some(Held { text: text.clone(), line });
                 }
+                // What is to be done is shown as the session's plan.
+                RunEventKind::ToolUse { name, .. } if plan::is_of_plan(name) => {}
                 RunEventKind::ToolUse { name, input, .. } => {
                     effects.extend(held.take().map(|held| self.thought(held)));
                     let content = ActivityContent::Action {

@@ -3,6 +3,7 @@
 mod asking;
 mod issue;
 mod nasty;
+mod shown;
 mod troubles;
 mod workplace;
 

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::asking::Asking;
 use super::teller::{TOLD_AT_ONCE, Teller};
 use super::telling::Speaker;
-use super::{Means, answer, asking, prompt, workplace};
+use super::{Means, answer, asking, files, prompt, workplace};
 use crate::config::layers::MODEL_ACCESS;
 use crate::config::{PermissionMode, RepositoryConfig, Secret};
 use crate::executor::{
@@ -129,6 +129,11 @@ impl LiveTurn {
             (None, Some(account)) if is_new => prompt::after_takeover(body, &account),
             _ => prompt::begin(body, is_new),
         };
+        let texts: Vec<&EventBody> = if bodies.is_empty() { vec![body] } else { bodies };
+        let prompt = match files::attached(means, session, &texts).await {
+            Some(told) => format!("{prompt}\n\n{told}"),
+            None => prompt,
+        };
         let guide = workplace::guide(&worktree).await;
         let mut instructions = prompt::system(worktree.branch.as_str(), guide.as_deref());
         if let Some(words) = &for_runs.append_instruction {
@@ -191,6 +196,7 @@ impl LiveTurn {
             run,
             record: record(means, run, conversation_id),
             held: None,
+            plan: super::plan::Plan::default(),
         };
         let repository = plan.repository.repository_path.clone();
         Ok((Self::of(taken, state, run, teller, worktree, repository), started))
@@ -385,6 +391,11 @@ impl LiveTurn {
         }
     }
 
+    /// Where it works.
+    pub fn worktree_path(&self) -> &std::path::Path {
+        &self.worktree.path
+    }
+
     /// Keeps the work and finds the words that end the turn.
     pub async fn conclude(&mut self, outcome: RunOutcome) -> Ending {
         let commit = self.keep_work().await;
@@ -476,7 +487,7 @@ pub async fn left(
     let started_at = left.as_ref().map_or_else(now, |left| left.begun_at);
     let record = RunRecord { started_at, ..record(means, run, conversation) };
     let held = left.as_ref().and_then(|left| left.held.clone());
-    let mut teller = Teller { speaker, run, record, held };
+    let mut teller = Teller { speaker, run, record, held, plan: super::plan::Plan::default() };
     let Some(left) = left else { return Ok((teller, None)) };
     let files = LeftFiles {
         run_file: file,

@@ -39,4 +39,5 @@ operations!(
     AgentSessionCreateOnIssue,
     IssueUpdate,
     IssueCreate,
+    FileUpload,
 );

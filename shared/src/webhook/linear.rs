@@ -46,6 +46,8 @@ struct Envelope {
     kind: Option<Value>,
     action: Option<Value>,
     organization_id: Option<Value>,
+    #[serde(default)]
+    app_user_id: Text,
     webhook_timestamp: Option<Value>,
     #[serde(default)]
     agent_session: SessionPart,
@@ -107,6 +109,10 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Received, Problem> {
                 return Err(wrong_shape("a `prompted` body needs `agentActivity`"));
             }
             let activity_id = required(activity.id, "agentActivity.id")?;
+            if activity.user_id.0.is_some() && activity.user_id == envelope.app_user_id {
+                // The agent's own words are no wish.
+                return Ok(not_ours(kind, "prompted by the agent"));
+            }
             let meaning = format!("agent_activity/{activity_id}");
             let body = Box::new(if activity.signal.as_str() == Some("stop") {
                 EventBody::SessionStopped { agent_session, activity_id, from_panel: false }
@@ -291,6 +297,22 @@ mod tests {
             let mut body = created();
             body["agentSession"] = broken;
             assert_eq!(code(body.to_string().as_bytes()), "wrong_shape");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_itself_wrote_wakes_nothing() {
+        let prompted = |user: Value| {
+            let body = json!({
+                "type": "AgentSessionEvent", "action": "prompted", "organizationId": "w", "appUserId": "app",
+                "webhookTimestamp": 1_000, "agentSession": {"id": "as-1"},
+                "agentActivity": {"id": "a", "userId": user, "content": {"type": "prompt", "body": "x"}},
+            });
+            read(body.to_string().as_bytes(), Timestamp::from_millis(1_000)).unwrap()
+        };
+        assert!(matches!(prompted(json!("app")), Received::NotOurs { .. }));
+        for other in [json!("person"), json!(null), json!(7)] {
+            assert!(matches!(prompted(other), Received::Ours { .. }));
         }
     }
 }

@@ -270,7 +270,7 @@ object!(
 );
 object!(
     /// `agentActivity`.
-    ActivityPart { id: Text = "id", signal: Text = "signal", content: ContentPart = "content" }
+    ActivityPart { id: Text = "id", signal: Text = "signal", user_id: Text = "userId", content: ContentPart = "content" }
 );
 object!(
     /// `agentActivity.content`.

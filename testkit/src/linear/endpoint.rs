@@ -145,7 +145,7 @@ fn execute(world: &World, readable: &Readable) -> Response {
         Ok(variables) => variables,
         Err(error) => return Refusal::invalid_document(error.message().to_string()).into_response(),
     };
-    let execution = Execution { store: &world.store, refusals: Default::default() };
+    let execution = Execution { store: &world.store, files: &world.files, refusals: Default::default() };
     let root = Node::root(&execution, operation.object_type().as_str());
     let executed = Executor::new(&SCHEMA, &readable.document)
         .operation(operation)

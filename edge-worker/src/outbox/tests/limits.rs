@@ -11,7 +11,6 @@ use testkit::linear::{LinearConfig, LinearHandle, LinearStandIn};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::journal::effect::Coalesced;
 use crate::worker::linear_budget::LinearUse;
 
 const WINDOW: Duration = Duration::from_secs(12);

@@ -10,10 +10,10 @@ use shared::id::Seq;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::super::answer;
 use super::super::guest::{self, Guest};
 use super::super::teller::TOLD_AT_ONCE;
 use super::super::turn::LiveTurn;
+use super::super::{answer, files};
 use super::{Ended, Task, Told, told_to_end};
 use crate::executor::{Run, RunControl, RunOutcome};
 use crate::journal::effect::Effect;
@@ -93,7 +93,8 @@ impl Task {
         outcome: RunOutcome,
         session: &AgentSession,
     ) -> anyhow::Result<()> {
-        let ending = turn.conclude(outcome).await;
+        let mut ending = turn.conclude(outcome).await;
+        ending.content = files::with_images(&self.means, session, ending.content, turn.worktree_path()).await;
         for guest in &mut self.guests {
             guest.answer(&ending.update, &ending.content).await?;
         }
