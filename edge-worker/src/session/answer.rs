@@ -4,6 +4,7 @@ use shared::event::{AgentSession, Closing, EventBody};
 use shared::id::{FencingToken, SessionKey};
 use shared::money::MicroUsd;
 use shared::session::{AgentType, ExecutorType, NewSession, SessionState, SessionUpdate};
+use shared::time::Timestamp;
 
 use crate::executor::{RunEnd, RunErrorKind, RunOutcome, trouble};
 
@@ -93,6 +94,14 @@ pub fn over(token: FencingToken, status: SessionState, error: Option<String>) ->
         completed_at: Some(crate::worker::now()),
         ..SessionUpdate::default()
     }
+}
+
+/// What is said when the turn waits for a usage limit to be reset.
+pub fn parked(until: Timestamp) -> String {
+    format!(
+        "The plan of the model's account is used up until {until}. I keep what is done and go on by myself then; \
+         send a stop if it is not wanted any more."
+    )
 }
 
 /// What is said when no run could be started.

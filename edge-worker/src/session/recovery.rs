@@ -11,6 +11,7 @@ use shared::recovery::Recovery;
 use shared::route::tag::normalise;
 use tracing::{info, warn};
 
+use super::turn::run_file;
 use crate::config::live::Live;
 use crate::executor::process_tree;
 use crate::git::command::Git;
@@ -65,8 +66,9 @@ impl Recoveries {
     }
 
     async fn save(&self, work: &LostWork) -> anyhow::Result<()> {
-        process_tree::sweep(&work.run.to_string()).await;
         let settings = self.config.now();
+        let run = work.run.to_string();
+        process_tree::settle(&run_file(&settings.state_dir, work.run), &run).await;
         let mut known = settings.repositories.iter();
         let Some(config) = known.find(|config| Some(&config.name) == work.repository.as_ref()) else {
             warn!(run = %work.run, "its repository is not in the configuration any more; the work stays in {}", work.worktree);

@@ -189,6 +189,13 @@ impl Stage {
         self.means.config = Changes::begin(config).1;
     }
 
+    /// Changes the worker's own settings.
+    pub fn settings(&mut self, change: impl FnOnce(&mut Config)) {
+        let mut config = (*self.means.config.now()).clone();
+        change(&mut config);
+        self.means.config = Changes::begin(config).1;
+    }
+
     /// Takes an event as the worker does: into the journal, under a held lease.
     pub async fn take(&self, taken: &Taken) {
         self.means.journal.take(taken.clone()).await.unwrap();

@@ -10,9 +10,11 @@ mod say;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::event::{AgentSession, EventBody};
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
+use shared::time::Timestamp;
 use shared::turn::{self, Fact, Found, Turn};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -31,7 +33,11 @@ use crate::journal::event::Taken;
 use crate::journal::session::Remembered;
 use crate::outbox::Outbox;
 use crate::worker::leases::Standing;
+use crate::worker::now;
 use crate::worker::slots::Permit;
+
+/// How long a wait for a time of the wall clock sleeps at most before it looks again.
+const LONGEST_NAP: Duration = Duration::from_secs(10);
 
 /// A session key's task; it ends when nothing is left to do.
 pub async fn run(means: Means, key: SessionKey, mut inbox: mpsc::Receiver<Told>) {
@@ -89,6 +95,8 @@ enum Ended {
     Turn,
     /// A stop came while the worker was away.
     Away { token: FencingToken, seqs: Vec<Seq> },
+    /// The turn waits for a usage limit to be reset.
+    Parked,
     /// The run was left as it is: the lease is lost, or `cyrus` ends.
     Left,
 }
@@ -220,7 +228,11 @@ impl Task {
             None if remembered.open_run.is_some() => vec![taken.clone()],
             _ => Vec::new(),
         };
-        let permit = match self.slot(&repository.name, &session, taken.token, inbox).await? {
+        let until = match state.phase {
+            turn::Phase::Parked { until } => Some(until),
+            _ => None,
+        };
+        let permit = match self.slot(until, &repository.name, &session, taken.token, inbox).await? {
             Slot::Free(permit) => permit,
             Slot::Over(next) => return Ok(next),
             Slot::Stopped(stop) => {
@@ -276,6 +288,11 @@ impl Task {
         match ended {
             Ended::Turn => self.finish(turn.seqs().to_vec(), &session, taken.token).await,
             Ended::Away { token, seqs } => self.close(token, seqs).await,
+            Ended::Parked => {
+                // It goes on from what is written down, as after a restart.
+                self.backlog.push_front(Told::Event(Box::new(taken)));
+                Ok(Next::GoOn)
+            }
             Ended::Left => Ok(Next::End),
         }
     }
@@ -350,9 +367,10 @@ impl Task {
         Ok(())
     }
 
-    /// Waits for a slot. A stop of this session ends the wait; everything else waits along.
+    /// Waits for a slot, not before `until`. A stop of this session ends the wait; everything else waits along.
     async fn slot(
         &mut self,
+        until: Option<Timestamp>,
         repository: &str,
         session: &AgentSession,
         token: FencingToken,
@@ -360,7 +378,10 @@ impl Task {
     ) -> anyhow::Result<Slot> {
         let mut ending = self.means.ending.clone();
         let slots = self.means.slots.clone();
-        let mut free = std::pin::pin!(slots.wait(repository));
+        let mut free = std::pin::pin!(async {
+            reached(until).await;
+            slots.wait(repository).await
+        });
         loop {
             tokio::select! {
                 biased;
@@ -465,6 +486,19 @@ impl Task {
 fn is_stop_of(taken: &Taken, session: &AgentSession) -> bool {
     let body = &taken.event.body;
     body.is_stop() && (body.is_of_issue() || body.agent_session().id == session.id)
+}
+
+/// Waits for a time of the wall clock, also over a suspend of the machine.
+async fn reached(until: Option<Timestamp>) {
+    let Some(until) = until else { return };
+    loop {
+        let rest = until.as_millis().saturating_sub(now().as_millis());
+        let Ok(rest) = u64::try_from(rest) else { return };
+        if rest == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(rest).min(LONGEST_NAP)).await;
+    }
 }
 
 /// Waits until `cyrus` is to end.

@@ -498,3 +498,38 @@ async fn a_stop_whose_turn_the_hub_has_cancelled_ends_what_was_left_and_tells_th
     assert_eq!(stage.texts("response").len(), 1);
     assert_eq!(stage.means.journal.unended_turn(&session().id).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_turn_at_a_usage_limit_waits_for_its_reset_where_that_is_wanted() {
+    let mut stage = Stage::new("limited").await;
+    stage.settings(|config| config.usage_limit.resume = true);
+    let _task = stage.begin(created(1)).await;
+    stage.until("it is parked", |stage| states(stage) == ["parked"]).await;
+    let said = |stage: &Stage| stage.texts("thought").iter().any(|text| text.contains("used up until"));
+    stage.until("the person is told", said).await;
+    stage.until("it holds no slot", |stage| stage.means.slots.count().1 == 0).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["completed"]);
+    assert_eq!(stage.texts("response").len(), 1);
+    assert!(stage.texts("error").is_empty());
+}
+
+#[tokio::test]
+async fn a_turn_at_a_usage_limit_ends_with_the_way_to_wait_where_that_is_not_wanted() {
+    let mut stage = Stage::new("limited").await;
+    let _task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["failed"]);
+    assert!(stage.texts("error")[0].contains("usageLimit"), "{:?}", stage.texts("error"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_turn_that_waits_for_a_reset() {
+    let mut stage = Stage::new("limited").await;
+    stage.settings(|config| config.usage_limit.resume = true);
+    let task = stage.begin(created(1)).await;
+    stage.until("it is parked", |stage| states(stage) == ["parked"]).await;
+    stage.go_on(&task, stopped(2)).await;
+    stage.until_done(&[1, 2]).await;
+    assert_eq!(states(&stage), ["stopped"]);
+}

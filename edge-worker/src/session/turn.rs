@@ -12,9 +12,11 @@ use shared::activity_id::{Step, activity_id};
 use shared::event::{AgentSession, EventBody};
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq};
 use shared::linear::activity::ActivityContent;
+use shared::linear::weight::Weight;
 use shared::money::MicroUsd;
 use shared::run::RunRecord;
 use shared::session::{SessionState, SessionUpdate};
+use shared::time::Timestamp;
 use shared::turn::{Fact, Turn};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -277,6 +279,36 @@ impl LiveTurn {
         self.ended_by = why.or(self.ended_by.take());
     }
 
+    /// The run ended at a usage limit, and the turn waits for its reset.
+    pub async fn park(
+        &mut self,
+        means: &Means,
+        outbox: &mut Outbox,
+        until: Timestamp,
+        outcome: &RunOutcome,
+    ) -> anyhow::Result<()> {
+        self.keep_work().await;
+        if let Some(cost) = outcome.cost_micro_usd {
+            means.journal.run_spent(self.run, micro(cost)).await?;
+        }
+        self.state = self.state.after(Fact::Parks { until })?;
+        let step = Step::Streaming { token: self.token(), line: u64::MAX - u64::from(self.state.pauses) };
+        let words = Effect::Words {
+            id: activity_id(&self.session, self.state.first, step),
+            body: answer::parked(until),
+            weight: Weight::Milestone,
+        };
+        let update = SessionUpdate {
+            token: self.token(),
+            status: Some(SessionState::Parked),
+            ..SessionUpdate::default()
+        };
+        let mut effects: Vec<Effect> = self.teller.released().into_iter().collect();
+        effects.extend([words, Effect::UpdateSession(Box::new(update))]);
+        outbox.break_run(self.state.clone(), self.run, effects).await?;
+        Ok(())
+    }
+
     /// The lease's token.
     pub fn token(&self) -> FencingToken {
         self.teller.speaker.token
@@ -513,7 +545,8 @@ fn message_id(run: RunId, seq: Seq) -> Uuid {
     activity_id(&AgentSessionId(run.to_string()), seq, Step::FirstThought)
 }
 
-fn run_file(state_dir: &std::path::Path, run: RunId) -> std::path::PathBuf {
+/// Where a run writes.
+pub fn run_file(state_dir: &std::path::Path, run: RunId) -> std::path::PathBuf {
     state_dir.join("runs").join(format!("{run}.ndjson"))
 }
 

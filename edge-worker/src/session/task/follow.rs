@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use shared::event::AgentSession;
 use shared::id::Seq;
+use shared::time::Timestamp;
+use shared::turn::Phase;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -15,9 +17,10 @@ use super::super::teller::TOLD_AT_ONCE;
 use super::super::turn::LiveTurn;
 use super::super::{answer, files};
 use super::{Ended, Task, Told, told_to_end};
-use crate::executor::{Run, RunControl, RunOutcome};
+use crate::executor::{Run, RunControl, RunErrorKind, RunOutcome};
 use crate::journal::effect::Effect;
 use crate::journal::event::Taken;
+use crate::worker::now;
 
 /// How often the work of a run that goes on is kept where another worker finds it.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -82,8 +85,24 @@ impl Task {
             }
         }
         let outcome = run.wait().await;
+        if let Some(until) = self.parks_until(turn, &outcome) {
+            let means = self.means.clone();
+            turn.park(&means, self.outbox(session, turn.token()), until, &outcome).await?;
+            return Ok(Ended::Parked);
+        }
         self.conclude(turn, outcome, session).await?;
         Ok(Ended::Turn)
+    }
+
+    /// Until when the turn waits because its run ended at a usage limit; `None`: it ends.
+    fn parks_until(&self, turn: &LiveTurn, outcome: &RunOutcome) -> Option<Timestamp> {
+        let error = outcome.error.as_ref().filter(|error| error.kind == RunErrorKind::UsageLimit)?;
+        let limit = self.means.config.now().usage_limit;
+        let until = error.resets_at?;
+        let hours = (until.as_millis() - now().as_millis()) as f64 / 3_600_000.0;
+        let running = matches!(turn.state().phase, Phase::Running { .. });
+        let may = limit.resume && turn.state().pauses < limit.max_resumes && hours <= limit.max_wait_hours;
+        (running && may).then_some(until)
     }
 
     /// Ends a turn with its answer, for all who wait for it.
