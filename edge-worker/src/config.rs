@@ -7,8 +7,10 @@
 //! (changes while `cyrus` runs), [`live`] (the configuration in force).
 
 pub mod check;
+pub mod edit;
 pub mod environment;
 pub mod file;
+pub mod import;
 pub mod layers;
 pub mod live;
 pub mod reading;

@@ -83,6 +83,11 @@ pub fn lay_over(
     set
 }
 
+/// A text as a value of a key with this schema, written as in a variable; else what it should be.
+pub(super) fn read_as(text: &str, schema: &Value) -> Result<Value, String> {
+    read(text, &schema::types(schema))
+}
+
 fn read(text: &str, types: &[&str]) -> Result<Value, String> {
     let takes = |kind: &str| types.contains(&kind);
     let trimmed = text.trim();

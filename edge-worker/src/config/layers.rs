@@ -12,7 +12,7 @@ use shared::worker_config::{RepositorySettings, WorkerConfig, flaw_of_slots, fla
 use shared::worker_key::WorkerKey;
 
 use super::environment::{self, put};
-use super::file::{File, OneOrMany, RepositoryConfig, Secret, Tools};
+use super::file::{File, OneOrMany, RepositoryConfig, Secret, Tools, UserAccess};
 use super::schema::{self, ALIASES};
 use super::trouble::{Level, Source, Trouble, nearest};
 use super::{Config, upstream};
@@ -165,7 +165,8 @@ fn get<'a>(tree: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn take(tree: &mut Map<String, Value>, key: &str) -> Option<Value> {
+/// Takes a key out.
+pub(super) fn take(tree: &mut Map<String, Value>, key: &str) -> Option<Value> {
     match key.split_once('.') {
         None => tree.remove(key),
         Some((first, rest)) => take(tree.get_mut(first)?.as_object_mut()?, rest),
@@ -264,6 +265,13 @@ fn flaws(file: &File, origins: &Origins, troubles: &mut Vec<Trouble>) {
             let what = "another repository has this name too; the first one is taken where a name is given";
             troubles.push(Trouble::warning(Source::File, format!("repositories[{number}].name"), what));
         }
+    }
+    let guarded = |access: &Option<UserAccess>| access.is_some();
+    if guarded(&file.user_access_control)
+        || file.repositories.iter().any(|repository| guarded(&repository.user_access_control))
+    {
+        let what = "is not enforced yet: whoever may give the agent work in Linear may do so here";
+        troubles.push(Trouble::warning(Source::File, "userAccessControl", what));
     }
     if file.sandbox.network_policy.as_ref().is_some_and(|policy| policy.preset.is_some()) {
         let what = "no list of hosts is kept here; name those that agents may reach in `sandbox.egress`";
