@@ -17,7 +17,9 @@ use shared::turn::{Fact, Turn};
 use testkit::linear::{Fault, FaultKind, SeedIssue};
 
 use super::route::{Decision, decide};
-use super::stage::{KEY, Stage, TOKEN, created, hello, moved, new_run, prompted, session, stopped, taken};
+use super::stage::{
+    KEY, SESSION, Stage, TOKEN, created, hello, moved, new_run, prompted, session, stopped, taken,
+};
 use super::{Told, stopped_away};
 use crate::executor::{Output, Place};
 use crate::journal::effect::Effect;
@@ -532,4 +534,32 @@ async fn a_stop_ends_a_turn_that_waits_for_a_reset() {
     stage.go_on(&task, stopped(2)).await;
     stage.until_done(&[1, 2]).await;
     assert_eq!(states(&stage), ["stopped"]);
+}
+
+#[tokio::test]
+async fn what_a_run_left_that_was_stopped_while_cyrus_was_dead_is_in_the_log_and_at_the_remote() {
+    let mut stage = Stage::new("good").await;
+    let remote = stage.remote("app");
+    let key = SessionKey::from(KEY);
+    let journal = stage.means.journal.clone();
+    let first = stage.begin(created(9)).await;
+    stage.until_done(&[9]).await;
+    drop(first);
+    let (worktree, _) = stage.prompt().unwrap();
+    std::fs::write(worktree.join("later.txt"), "later").unwrap();
+    stage.take(&created(1)).await;
+    left_run(&stage, &[], &says("working on it"), 0, false).await;
+    let (said, told) = (stage.told().len(), stopped_away(&journal, &key, TOKEN).await.unwrap().unwrap());
+    let (sender, inbox) = tokio::sync::mpsc::channel(4);
+    sender.send(told).await.unwrap();
+    tokio::spawn(super::run(stage.means.clone(), key.clone(), inbox));
+    stage.until_done(&[1]).await;
+    assert_eq!(states(&stage), ["stopped"]);
+    assert_eq!(stage.told().len(), said, "the proxy has told Linear");
+    assert!(lines_of(&stage).contains(&"working on it".to_owned()));
+    assert_eq!(journal.unended_turn(&session().id).await.unwrap(), None);
+    let kept = format!("refs/cyrus/wip/{SESSION}:later.txt");
+    let shown =
+        std::process::Command::new("git").arg("-C").arg(remote).args(["show", &kept]).output().unwrap();
+    assert_eq!(String::from_utf8(shown.stdout).unwrap(), "later");
 }
