@@ -25,6 +25,7 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use shared::route::tag::normalise;
 use shared::worker_key::WorkerKey;
@@ -86,6 +87,8 @@ pub struct Config {
     pub global_setup_script: Option<PathBuf>,
     /// What all worktrees may take, in bytes.
     pub disk_quota_bytes: Option<u64>,
+    /// After how long without a word in Linear a run that goes on says so.
+    pub sign_of_life: Duration,
     /// Whether an edited issue begins a finished session anew.
     pub issue_update_trigger: bool,
     /// Traces and metrics.

@@ -55,6 +55,7 @@ pub fn show(config: &Config) -> Vec<Shown> {
     add("useMcpServers", json!(config.use_mcp_servers));
     add("globalSetupScript", json!(config.global_setup_script));
     add("diskQuotaGb", json!(config.disk_quota_bytes.map(|bytes| bytes / 1_000_000_000)));
+    add("signOfLifeMs", json!(config.sign_of_life.as_millis()));
     add("issueUpdateTrigger", json!(config.issue_update_trigger));
     add("enableTracing", json!(config.enable_tracing));
     for name in config.credentials.keys() {

@@ -65,6 +65,9 @@ pub struct File {
     /// What all worktrees may take on the disk, in GB. Default: no limit.
     #[schemars(range(min = 0.0))]
     pub disk_quota_gb: Option<f64>,
+    /// After how long without a word in Linear a run that goes on says so, in ms. Default: 1,200,000 (20 minutes).
+    #[schemars(range(min = 1))]
+    pub sign_of_life_ms: Option<u64>,
     /// Whether a change of an issue's title or text begins a finished session anew. Default: false.
     pub issue_update_trigger: Option<bool>,
     /// Traces and metrics by OpenTelemetry. Default: false.

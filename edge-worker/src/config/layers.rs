@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use shared::worker_config::{RepositorySettings, WorkerConfig, flaw_of_slots, flaw_of_text, flaw_of_tools};
@@ -412,6 +413,7 @@ fn resolve(mut file: File, inputs: &Inputs<'_>, mut origins: Origins, troubles: 
         use_mcp_servers: file.use_mcp_servers.unwrap_or(true),
         global_setup_script: file.global_setup_script,
         disk_quota_bytes: file.disk_quota_gb.map(bytes),
+        sign_of_life: Duration::from_millis(file.sign_of_life_ms.unwrap_or(1_200_000).max(1)),
         issue_update_trigger: file.issue_update_trigger.unwrap_or(false),
         enable_tracing: file.enable_tracing.unwrap_or(false),
         codegen: file.codegen,

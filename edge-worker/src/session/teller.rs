@@ -41,8 +41,8 @@ impl Teller {
         self.held.take().map(|held| self.speaker.thought(held))
     }
 
-    /// Tells what was read of the run: to the log, and what people want to see to Linear.
-    pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
+    /// Tells what was read of the run: to the log, and what people want to see to Linear. `true`: there was such.
+    pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<bool, JournalError> {
         let places = readings.iter().filter_map(|reading| reading.place).collect();
         let at = now();
         let lines = readings
@@ -53,6 +53,11 @@ impl Teller {
         let events: Vec<RunEvent> = readings.into_iter().flat_map(|reading| reading.events).collect();
         let changed = events.iter().filter(|event| self.learns(event)).count() > 0;
         let steps = events.iter().filter_map(|event| self.plans(event)).last();
+        let seen = |event: &RunEvent| {
+            let shown = matches!(event.kind, RunEventKind::Text(_) | RunEventKind::ToolUse { .. });
+            shown && event.parent_tool_use_id.is_none()
+        };
+        let said = events.iter().any(seen);
         let speaker = self.speaker.clone();
         let held = self.held.clone();
         let update = changed.then(|| SessionUpdate {
@@ -69,7 +74,7 @@ impl Teller {
             (effects, held)
         };
         self.held = outbox.tell(Told { run: self.run, places, lines, compose }).await?;
-        Ok(())
+        Ok(said)
     }
 
     /// Keeps what an event says of the run. `true`: the panel's record of it changes.

@@ -563,3 +563,15 @@ async fn what_a_run_left_that_was_stopped_while_cyrus_was_dead_is_in_the_log_and
         std::process::Command::new("git").arg("-C").arg(remote).args(["show", &kept]).output().unwrap();
     assert_eq!(String::from_utf8(shown.stdout).unwrap(), "later");
 }
+
+#[tokio::test]
+async fn a_run_that_says_nothing_for_long_gives_a_sign_of_life_now_and_then() {
+    let mut stage = Stage::new("works").await;
+    stage.settings(|config| config.sign_of_life = std::time::Duration::from_millis(50));
+    let task = stage.begin(created(1)).await;
+    let signs =
+        |stage: &Stage| stage.texts("thought").iter().filter(|text| text.contains("still at work")).count();
+    stage.until("two signs of life", |stage| signs(stage) >= 2).await;
+    stage.go_on(&task, stopped(2)).await;
+    stage.until_done(&[1, 2]).await;
+}

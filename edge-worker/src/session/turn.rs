@@ -40,6 +40,11 @@ use crate::journal::session::Remembered;
 use crate::outbox::Outbox;
 use crate::worker::{fresh_uuid, now};
 
+/// The number of a line that no log has: signs of life count on from it.
+const FIRST_SIGN: u64 = 1 << 62;
+/// The most signs of life of one run.
+const SIGNS_OF_A_RUN: u64 = 1 << 32;
+
 /// A turn that has a run, or had one when `cyrus` was killed.
 pub struct LiveTurn {
     state: Turn,
@@ -364,11 +369,24 @@ impl LiveTurn {
         Ok(())
     }
 
-    /// Tells what was read of the run.
-    pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<(), JournalError> {
+    /// Tells what was read of the run. `true`: people in Linear see something of it.
+    pub async fn tell(&mut self, outbox: &mut Outbox, readings: Vec<Reading>) -> Result<bool, JournalError> {
         self.moved = true;
         self.asking.hear(&readings);
         self.teller.tell(outbox, readings).await
+    }
+
+    /// Says in Linear that a run goes on which has said nothing for long: Linear calls a session stale otherwise.
+    /// `before`: how often that was said of this run.
+    pub async fn say_it_lives(&mut self, outbox: &mut Outbox, before: u32) -> Result<(), JournalError> {
+        let number = self.state.runs.len() as u64 * SIGNS_OF_A_RUN + u64::from(before);
+        let step = Step::Streaming { token: self.token(), line: FIRST_SIGN.saturating_add(number) };
+        let words = Effect::Words {
+            id: activity_id(&self.session, self.state.first, step),
+            body: "I am still at work; the last step takes long.".to_owned(),
+            weight: Weight::Milestone,
+        };
+        outbox.add(words).await
     }
 
     /// Keeps the work as it is now where another worker finds it, if anything has happened since it was kept last.

@@ -10,7 +10,7 @@ use shared::id::Seq;
 use shared::time::Timestamp;
 use shared::turn::Phase;
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use super::super::guest::{self, Guest};
 use super::super::teller::TOLD_AT_ONCE;
@@ -48,8 +48,14 @@ impl Task {
         let mut keeping = tokio::time::interval(KEPT_EVERY);
         keeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         keeping.reset();
+        let silence = self.means.config.now().sign_of_life;
+        let (mut said, mut lives) = (Instant::now(), 0);
         loop {
             tokio::select! {
+                () = sleep_until(said + silence) => {
+                    turn.say_it_lives(self.outbox(session, turn.token()), lives).await?;
+                    (said, lives) = (Instant::now(), lives + 1);
+                }
                 _ = keeping.tick() => {
                     turn.keep_in_progress(self.outbox(session, turn.token())).await?;
                 }
@@ -57,7 +63,9 @@ impl Task {
                     if readings.is_empty() {
                         break;
                     }
-                    turn.tell(self.outbox(session, turn.token()), readings).await?;
+                    if turn.tell(self.outbox(session, turn.token()), readings).await? {
+                        said = Instant::now();
+                    }
                 }
                 told = inbox.recv(), if inbox_open => match told {
                     None => inbox_open = false,
