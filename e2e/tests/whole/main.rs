@@ -5,6 +5,7 @@ mod conversation;
 mod demo;
 mod outage;
 mod session;
+mod takeover;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         demo::the_demo_ends_well_and_says_what_it_did,
     ];
     let long = tests![away::with_proxy_and_panel_away_for_long_the_run_finishes_and_all_of_it_arrives_once];
+    let moves = tests![takeover::a_killed_workers_session_goes_on_elsewhere_from_what_was_pushed_and_what_it_had_is_put_aside];
+    let stays = tests![takeover::a_session_that_never_moves_waits_for_its_worker_and_goes_on_where_it_was];
     suite::groups(
         Duration::from_secs(420),
         vec![
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
                 beside: false,
             },
             Group { arguments: away::ARGUMENTS.to_vec(), tests: long, beside: true },
+            Group { arguments: takeover::ARGUMENTS.to_vec(), tests: moves, beside: true },
+            Group { arguments: takeover::NEVER.to_vec(), tests: stays, beside: true },
         ],
     )
 }
