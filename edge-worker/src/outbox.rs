@@ -13,6 +13,7 @@ mod tests;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::event::AgentSession;
 use shared::id::{AgentSessionId, FencingToken, RunId, Seq, SessionKey};
@@ -22,6 +23,7 @@ use shared::money::MicroUsd;
 use shared::turn::Turn;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::journal::effect::{Effect, Lane};
 use crate::journal::run::{Held, Told};
@@ -30,6 +32,9 @@ use crate::linear::LinearClient;
 use crate::panel::PanelClient;
 use crate::worker::leases::Leases;
 use crate::worker::linear_budget::LinearUse;
+
+/// How long the end of a turn waits for a push. Tests wait less.
+const PUSH_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// Whom effects go to.
 #[derive(Clone)]
@@ -200,13 +205,15 @@ impl Outbox {
         self.wake.notify_waiters();
     }
 
-    /// Waits until everything that was written down has happened. `false`: the lease is lost, and it never will.
+    /// Waits until everything that was written down has happened; for a push not longer than a minute, since a remote
+    /// may be away for hours, and people must not wait for it. `false`: the lease is lost, and it never will.
     pub async fn drained(&mut self) -> Result<bool, JournalError> {
+        let patience = Instant::now() + PUSH_PATIENCE;
         loop {
             if *self.lost.borrow() {
                 return Ok(false);
             }
-            if self.is_empty().await? {
+            if self.is_empty(Instant::now() < patience).await? {
                 return Ok(true);
             }
             self.wake.notify_waiters();
@@ -222,8 +229,11 @@ impl Outbox {
         }
     }
 
-    async fn is_empty(&self) -> Result<bool, JournalError> {
+    async fn is_empty(&self, with_pushes: bool) -> Result<bool, JournalError> {
         for lane in Lane::ALL {
+            if lane == Lane::Git && !with_pushes {
+                continue;
+            }
             // What is shown beside the words waits for better times without holding up what comes next.
             if lane == Lane::LinearSide
                 && self.spending.as_ref().is_some_and(|spending| spending.level() == Level::Scarce)

@@ -128,3 +128,29 @@ async fn the_work_of_a_turn_is_at_the_remote_when_it_is_done() {
     let reference = format!("refs/cyrus/wip/{}", session().id);
     assert!(shown(&remote, &format!("{reference}:prompt.json")).contains("Show totals"));
 }
+
+#[tokio::test]
+async fn a_remote_that_is_away_holds_up_neither_the_end_of_a_turn_nor_what_comes_next() {
+    let mut stage = Stage::new("good").await;
+    let remote = stage.remote("app");
+    let here = stage.means.config.now().repositories[0].repository_path.clone();
+    let point = |to: &str| {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(&here)
+            .args(["remote", "set-url", "origin", to])
+            .status()
+            .unwrap();
+        assert!(done.success());
+    };
+    // Nobody listens on the first port.
+    point("http://127.0.0.1:1/away.git");
+    let task = stage.begin(created(1)).await;
+    stage.until_done(&[1]).await;
+    point(remote.to_str().unwrap());
+    stage.go_on(&task, crate::session::stage::prompted(2, "and round it")).await;
+    stage.until_done(&[2]).await;
+    let reference = format!("refs/cyrus/wip/{}", session().id);
+    let pushed = |_: &Stage| shown(&remote, &format!("{reference}:prompt.json")).contains("round it");
+    stage.until("the work is at the remote", pushed).await;
+}
