@@ -2,11 +2,21 @@
 //!
 //! One file a command; each says what it has to say through [`say`]. A command is in the tree only when it works.
 
+mod backup;
 mod completions;
+mod config_file;
 pub mod failure;
+mod init;
+mod logs;
+mod reach;
 mod run;
 pub mod say;
+mod sessions;
 mod start;
+mod state;
+mod status;
+mod stop;
+mod tell;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -14,6 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+pub use run::place::unconfigured;
 
 use failure::{Exit, Failure};
 use say::Say;
@@ -25,7 +37,7 @@ use say::Say;
     version,
     arg_required_else_help = true,
     subcommand_required = true,
-    after_help = "Examples:\n  cyrus run \"add a README\"\n  cyrus start\n\nExit codes: 0 done, 1 failed, 2 wrong use, 3 not signed in, 4 waiting for a person."
+    after_help = "Examples:\n  cyrus init                  once in each repository\n  cyrus run \"add a README\"   a task, here and now\n  cyrus start                 take issues from Linear\n\nExit codes: 0 done, 1 failed, 2 wrong use, 3 not signed in, 4 waiting for a person."
 )]
 struct Arguments {
     #[command(flatten)]
@@ -46,8 +58,17 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Command {
-    Start(start::Start),
+    Init(init::Init),
     Run(run::Run),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Status(status::Status),
+    Sessions(sessions::Sessions),
+    Logs(logs::Logs),
+    #[command(name = "say")]
+    Tell(tell::Tell),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Completions),
 }
 
@@ -65,7 +86,15 @@ pub fn run() -> ExitCode {
     let context = Context { config: common.config, say: Say::new(common.json) };
     let done = match command {
         Command::Start(start) => return start.run(context, common.json),
+        Command::Init(init) => init.run(&context),
         Command::Run(run) => run.run(&context),
+        Command::Sessions(sessions) => sessions.run(&context),
+        Command::Logs(logs) => logs.run(&context),
+        Command::Tell(tell) => tell.run(&context),
+        Command::Stop(stop) => stop.run(&context),
+        Command::Status(status) => status.run(&context),
+        Command::Backup(backup) => backup.run(&context),
+        Command::Restore(restore) => restore.run(&context),
         Command::Completions(completions) => completions.run(&context),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -1,14 +1,17 @@
 //! The journal: every state change is a row in `state.db` (SQLite, WAL) before its effect happens.
 //!
 //! An event is accepted only after its row is here. Parts: [`schema`], [`event`], [`session`], [`run`] (what a run has
-//! told, as one with how far its file was read), [`effect`] (the outbox's rows), [`line`] (log lines), [`own`] (events
-//! of this machine), [`recovery`] (work of a lost lease), [`retention`], [`writer`] (the one thread that writes),
-//! [`failpoint`]. No wait of the disk holds up the event loop. A lock on the folder refuses a second `cyrus start`.
+//! told, as one with how far its file was read), [`effect`] (the outbox's rows), [`line`] (log lines), [`look`] (for
+//! those who only ask), [`own`] (events of this machine), [`recovery`] (work of a lost lease), [`backup`],
+//! [`retention`], [`writer`] (the one thread that writes), [`failpoint`]. No wait of the disk holds up the event loop.
+//! A lock on the folder refuses a second `cyrus start`.
 
+pub mod backup;
 pub mod effect;
 pub mod event;
 mod failpoint;
 pub mod line;
+pub mod look;
 pub mod own;
 pub mod recovery;
 mod retention;

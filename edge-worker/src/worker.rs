@@ -19,6 +19,7 @@ mod registration;
 mod sessions;
 pub mod slots;
 pub mod standalone;
+mod switchboard;
 #[cfg(test)]
 mod tests;
 pub mod workshop;
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::control::server::Call;
 use crate::http;
 use crate::journal::Journal;
 use crate::proxy::client::ProxyClient;
@@ -45,6 +47,7 @@ use leaving::Ask;
 use linear_budget::LinearUse;
 pub use sessions::station;
 use slots::Slots;
+use switchboard::Switchboard;
 use workshop::{Tools, Workshop};
 
 /// Why a worker ended.
@@ -100,8 +103,21 @@ pub async fn run(station: Station) -> anyhow::Result<Ended> {
     run_until(station, leaving::listen()?).await
 }
 
+/// The same, and hears the calls of the person whose machine it is.
+pub async fn run_with_calls(station: Station, calls: mpsc::UnboundedReceiver<Call>) -> anyhow::Result<Ended> {
+    run_called(station, leaving::listen()?, calls).await
+}
+
 /// Works until it is asked to end, is refused, or is replaced.
-async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> anyhow::Result<Ended> {
+async fn run_until(station: Station, asks: mpsc::UnboundedReceiver<Ask>) -> anyhow::Result<Ended> {
+    run_called(station, asks, mpsc::unbounded_channel().1).await
+}
+
+async fn run_called(
+    station: Station,
+    mut asks: mpsc::UnboundedReceiver<Ask>,
+    mut calls: mpsc::UnboundedReceiver<Call>,
+) -> anyhow::Result<Ended> {
     let (ending_sender, ending) = watch::channel(false);
     let (done, done_receiver) = mpsc::unbounded_channel();
     let tools = Tools {
@@ -115,9 +131,20 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
     let (registration_sender, registration) = watch::channel(station.registration.clone());
     station.workshop.tells_changes(&tools, registration_sender);
     // While the proxy is away, any signal ends it: nothing is open in this process yet.
-    let introduced = tokio::select! {
-        introduced = registration::register(&station.proxy, &station.registration) => introduced?,
-        Some(_) = asks.recv() => Some(Ended::Stopped),
+    let board = Switchboard::new(station.registration.clone(), Arc::clone(&station.workshop), tools.clone());
+    let introduced = {
+        let mut registering = std::pin::pin!(registration::register(&station.proxy, &station.registration));
+        loop {
+            tokio::select! {
+                introduced = &mut registering => break introduced?,
+                Some(_) = asks.recv() => break Some(Ended::Stopped),
+                Some(call) = calls.recv() => {
+                    if board.answer(call, None, false).await?.is_some() {
+                        break Some(Ended::Stopped);
+                    }
+                }
+            }
+        }
     };
     if let Some(ended) = introduced {
         return Ok(ended);
@@ -125,8 +152,8 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
     station.workshop.registered().await;
     let clearing = tokio::spawn(station.workshop.begins(tools.clone()));
     info!("registered; waiting for events");
-    let mut worker = Worker { station, tools, registration, introducing: None, leaving: None };
-    let ended = worker.work(done_receiver, &mut asks, &ending_sender).await;
+    let mut worker = Worker { station, tools, board, registration, introducing: None, leaving: None };
+    let ended = worker.work(done_receiver, &mut asks, &mut calls, &ending_sender).await;
     clearing.abort();
     if let Some(telling) = worker.leaving.take() {
         telling.abort();
@@ -137,6 +164,7 @@ async fn run_until(station: Station, mut asks: mpsc::UnboundedReceiver<Ask>) -> 
 struct Worker {
     station: Station,
     tools: Tools,
+    board: Switchboard,
     /// What it tells of itself, as that changes.
     registration: watch::Receiver<Registration>,
     /// Tells the proxy of such a change.
@@ -150,6 +178,7 @@ impl Worker {
         &mut self,
         mut done: mpsc::UnboundedReceiver<Vec<Seq>>,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
+        calls: &mut mpsc::UnboundedReceiver<Call>,
         ending: &watch::Sender<bool>,
     ) -> anyhow::Result<Ended> {
         let (news_sender, mut news) = mpsc::unbounded_channel();
@@ -178,7 +207,10 @@ impl Worker {
             }
             tokio::select! {
                 line = lines.recv(), if desk.has_room() => match line {
-                    Some(arrival) => desk.take_line(arrival).await?,
+                    Some(arrival) => {
+                        self.board.heard();
+                        desk.take_line(arrival).await?;
+                    }
                     None => match (&mut reading).await? {
                         Over::Unregistered => {
                             if let Some(ended) = self.register_again().await? {
@@ -201,11 +233,16 @@ impl Worker {
                     if ask == Ask::Stop || self.leaving.is_some() || desk.is_finished() {
                         break Ended::Stopped;
                     }
-                    warn!("finishing {} sessions; press Ctrl-C again to stop now", desk.open_sessions());
-                    desk.takes_no_new_sessions();
-                    // A registration that came later would end the leaving there.
-                    self.introducing.take().inspect(JoinHandle::abort);
-                    self.leaving = Some(tokio::spawn(leaving::tell(self.station.proxy.clone())));
+                    self.leave(&mut desk);
+                }
+                Some(call) = calls.recv() => {
+                    let is_leaving = self.leaving.is_some();
+                    match self.board.answer(call, Some(&mut desk), is_leaving).await? {
+                        Some(Ask::Stop) => break Ended::Stopped,
+                        Some(Ask::Leave) if desk.is_finished() => break Ended::Stopped,
+                        Some(Ask::Leave) if !is_leaving => self.leave(&mut desk),
+                        Some(Ask::Leave) | None => {}
+                    }
                 }
             }
         };
@@ -215,6 +252,15 @@ impl Worker {
         ending.send_replace(true);
         desk.close().await;
         Ok(ended)
+    }
+
+    /// From now on nothing new is taken.
+    fn leave(&mut self, desk: &mut Desk) {
+        warn!("finishing {} sessions; press Ctrl-C again to stop now", desk.open_sessions());
+        desk.takes_no_new_sessions();
+        // A registration that came later would end the leaving there.
+        self.introducing.take().inspect(JoinHandle::abort);
+        self.leaving = Some(tokio::spawn(leaving::tell(self.station.proxy.clone())));
     }
 
     fn read(&self) -> anyhow::Result<(JoinHandle<Over>, mpsc::Receiver<Arrival>)> {

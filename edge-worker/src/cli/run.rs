@@ -2,8 +2,10 @@
 //!
 //! Neighbours: [`crate::worker::standalone`] does the work, [`show`] tells of it, [`place`] finds the repository.
 
-mod place;
+mod here;
+pub mod place;
 mod show;
+mod there;
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
@@ -11,19 +13,22 @@ use std::path::PathBuf;
 use clap::Args;
 use shared::id::AgentSessionId;
 use shared::session::SessionState;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::failure::{Exit, Failure};
 use super::say::{Say, Tone};
-use super::{Context, block_on};
+use super::{Context, block_on, reach};
 use crate::config::Config;
+use crate::control::words::{Request, RunRequest};
+use crate::control::{client, server};
 use crate::executor::ExecutorError;
-use crate::worker::leaving;
-use crate::worker::standalone::{self, Order, Over, Report, Wish, session_name};
+use crate::journal::look::Session;
+use crate::worker::standalone::{self, Order, Report, session_name};
+
+use place::Place;
 
 /// Where the model's key may be.
-const MODEL_KEYS: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+pub const MODEL_KEYS: &[&str] = &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
 
 /// Gives an agent a task in a worktree of its own, and prints its answer.
 ///
@@ -57,60 +62,75 @@ impl Run {
         let mut config = Config::load(context.config.clone())?;
         config.model = self.model.or(config.model);
         block_on(async {
-            let name = session_name(&prompt, Uuid::new_v4().as_u128());
-            check_model_key()?;
-            standalone::executor_version(&config).await.map_err(no_executor)?;
             let place = place::find(&self.repo, &config).await?;
             for remark in &place.remarks {
                 say.note(format!("{} {remark}", say.tint_note(Tone::Warning, "note:")));
             }
-            let means = standalone::means(config).await?;
-            let repository = place.prepare(&name, self.base.as_deref()).await?;
-            let order = Order { session: AgentSessionId(name.clone()), prompt, repository, goes_on: false };
-            let mut report = follow(means, order, say).await?;
-            report.commit = report.commit.filter(|commit| *commit != place.start);
-            show::ended(say, &report, &place);
-            Ok(exit_of(&report))
+            let name = session_name(&prompt, Uuid::new_v4().as_u128());
+            let order = Wanted { name, prompt, base: self.base, goes_on: false, place };
+            work(config, order, say).await
         })
     }
 }
 
-/// Follows an order to its end.
-async fn follow(means: crate::session::Means, order: Order, say: Say) -> Result<Report, Failure> {
-    let (wish, wishes) = mpsc::unbounded_channel();
-    let (screen, mut shown) = mpsc::unbounded_channel();
-    let mut signals = leaving::listen().map_err(|error| Failure::new(format!("no signals: {error}")))?;
-    let mut report = Report::of(order.session.as_str());
-    show::begins(say, &order);
-    let mut work = std::pin::pin!(standalone::work(means, order, wishes, screen));
-    let mut asked = false;
-    let over = loop {
-        tokio::select! {
-            biased;
-            Some(effect) = shown.recv() => {
-                report.note(&effect);
-                show::effect(say, &effect);
-            }
-            Some(_) = signals.recv() => {
-                let next = if asked { Wish::Quit } else { Wish::Stop };
-                let words = if asked { "leaving now" } else { "stopping; the work is kept. Ctrl-C again leaves at once" };
-                say.note(say.tint_note(Tone::Warning, words));
-                asked = true;
-                // It ends at the same moment, if nobody takes the wish.
-                let _ = wish.send(next);
-            }
-            over = &mut work => break over?,
+/// Goes on with a session of this machine that has ended.
+pub fn go_on(context: &Context, session: &Session, text: String) -> Result<Exit, Failure> {
+    let config = Config::load(context.config.clone())?;
+    block_on(async {
+        let place = place::of_worktree(session, &config).await?;
+        let name = session.session.clone();
+        work(config, Wanted { name, prompt: text, base: None, goes_on: true, place }, context.say).await
+    })
+}
+
+/// What is wanted, with all that is found.
+struct Wanted {
+    name: String,
+    prompt: String,
+    base: Option<String>,
+    goes_on: bool,
+    place: Place,
+}
+
+/// Works on it in this process, or in the one that has the state folder.
+async fn work(config: Config, wanted: Wanted, say: Say) -> Result<Exit, Failure> {
+    let Wanted { name, prompt, base, goes_on, place } = wanted;
+    let state = config.state_dir.clone();
+    let hosted = match client::ask(&state, &Request::Status).await {
+        Ok(reply) => reply.is_some(),
+        Err(error) => return Err(reach::unreachable(&error)),
+    };
+    let mut means = None;
+    if !hosted {
+        // The process that has the folder has its own key and its own agent.
+        check_model_key()?;
+        standalone::executor_version(&config).await.map_err(no_executor)?;
+        means = Some(standalone::means(config).await?);
+    }
+    let repository = if goes_on { place.repository() } else { place.prepare(&name, base.as_deref()).await? };
+    let mut report = match means {
+        Some(means) => {
+            let order = Order { session: AgentSessionId(name), prompt, repository, goes_on };
+            let (server, calls) = server::listen(&state);
+            let report = here::follow(means, order, calls, say).await;
+            drop(server);
+            report?
+        }
+        None => {
+            let request = RunRequest {
+                session: name,
+                prompt,
+                name: repository.name,
+                folder: repository.repository_path,
+                base: repository.base_branch,
+                goes_on,
+            };
+            there::follow(&state, request, say).await?
         }
     };
-    while let Ok(effect) = shown.try_recv() {
-        report.note(&effect);
-        show::effect(say, &effect);
-    }
-    if over == Over::Cut && report.status.is_none_or(|status| !status.is_over()) {
-        report.status = Some(SessionState::Stopped);
-        report.error = report.error.or_else(|| Some("it was left before it had ended".to_owned()));
-    }
-    Ok(report)
+    report.commit = report.commit.filter(|commit| *commit != place.start);
+    show::ended(say, &report, &place);
+    Ok(exit_of(&report))
 }
 
 fn exit_of(report: &Report) -> Exit {
@@ -121,7 +141,8 @@ fn exit_of(report: &Report) -> Exit {
     }
 }
 
-fn prompt(words: &[String], say: Say) -> Result<String, Failure> {
+/// The words of a person: of the command line, or of stdin.
+pub fn prompt(words: &[String], say: Say) -> Result<String, Failure> {
     let text = match words {
         [] if std::io::stdin().is_terminal() => {
             return Err(Failure::usage("what shall the agent do?")
@@ -150,9 +171,13 @@ fn from_stdin() -> Result<String, Failure> {
     Ok(text)
 }
 
+/// Whether there is a key for the model.
+pub fn has_model_key() -> bool {
+    MODEL_KEYS.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 fn check_model_key() -> Result<(), Failure> {
-    let has = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if MODEL_KEYS.iter().any(has) {
+    if has_model_key() {
         return Ok(());
     }
     Err(Failure::not_signed_in("there is no key for the model")

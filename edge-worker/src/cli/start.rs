@@ -7,6 +7,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::{Context, runtime, start_logging};
 use crate::config::reading::Sources;
+use crate::control::server;
 use crate::worker::{self, Ended};
 
 /// Takes events and works on them until it is stopped.
@@ -46,7 +47,13 @@ fn start(context: Context) -> Result<Ended, Failure> {
     let sources = Sources::of(context.config);
     let reading = sources.read(must_exist)?;
     let runtime = runtime()?;
-    let ended = runtime.block_on(async { worker::run(worker::station(sources, reading).await?).await })?;
+    let state = reading.config.state_dir.clone();
+    let ended = runtime.block_on(async {
+        let station = worker::station(sources, reading).await?;
+        // The station holds the lock of the folder, so the socket is this process's alone.
+        let (_server, calls) = server::listen(&state);
+        worker::run_with_calls(station, calls).await
+    })?;
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     Ok(ended)
 }

@@ -13,10 +13,11 @@ use super::{Journal, JournalError, json};
 pub const FIRST: u64 = 1 << 52;
 
 impl Journal {
-    /// Writes an event of this machine down, under the next number and token 0.
+    /// Writes an event of this machine down, under the next number.
     pub async fn take_own(
         &self,
         key: &SessionKey,
+        token: FencingToken,
         repository: Option<String>,
         event: Event,
     ) -> Result<Taken, JournalError> {
@@ -27,7 +28,7 @@ impl Journal {
             let taken = Taken {
                 seq: Seq(last.map_or(FIRST, |last| last + 1)),
                 session_key: key,
-                token: FencingToken(0),
+                token,
                 first_thought: false,
                 takeover: false,
                 repository,
@@ -37,8 +38,8 @@ impl Journal {
                 event,
             };
             db.execute(
-                "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event, repository, ask, acked) VALUES (?1, ?2, 0, 'open', 0, 0, ?3, ?4, 0, 1)",
-                params![taken.seq.0, taken.session_key.as_str(), json(&taken.event)?, taken.repository],
+                "INSERT INTO events (seq, session_key, token, state, first_thought, takeover, event, repository, ask, acked) VALUES (?1, ?2, ?3, 'open', 0, 0, ?4, ?5, 0, 1)",
+                params![taken.seq.0, taken.session_key.as_str(), token.0, json(&taken.event)?, taken.repository],
             )?;
             Ok(taken)
         })

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::ack::AckState;
-use shared::event::EventBody;
-use shared::id::{FencingToken, Seq, SessionKey};
+use shared::event::{AgentSession, Event, EventBody};
+use shared::id::{EventId, FencingToken, Seq, SessionKey};
 use shared::stream::{HeldLease, Intervals, StreamLine};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,8 +23,10 @@ use super::acks::Acks;
 use super::crew::{Crew, Turned};
 use super::news::News;
 use super::workshop::{Tools, Verdict, Workshop};
+use super::{fresh_uuid, now};
 use crate::journal::JournalError;
 use crate::journal::event::{Known, Taken};
+use crate::journal::own;
 use crate::proxy::stream::Arrival;
 use crate::session::{self, Told};
 
@@ -208,7 +210,10 @@ impl Desk {
         let (mut moved, mut lost) = (Vec::new(), Vec::new());
         for taken in self.tools.journal.open_events().await? {
             match by_key.get(&taken.session_key) {
-                Some(lease) if lease.token == taken.token && (lease.stop || known.contains(&taken.seq)) => {
+                Some(lease)
+                    if lease.token == taken.token
+                        && (lease.stop || taken.seq.0 >= own::FIRST || known.contains(&taken.seq)) =>
+                {
                     self.tools.leases.holds(&taken.session_key, taken.token, taken.seq);
                     if !lease.stop {
                         info!(seq = %taken.seq, "going on where the last run of cyrus stopped");
@@ -336,6 +341,30 @@ impl Desk {
         let key = taken.session_key.clone();
         self.tools.leases.holds(&key, taken.token, taken.seq);
         self.crew.tell(&key, Told::Event(Box::new(taken))).await;
+    }
+
+    /// Gives a session that is open here an event of this machine. `false`: none of that id is.
+    pub async fn tell_here(
+        &mut self,
+        session: &str,
+        body: impl FnOnce(AgentSession) -> EventBody,
+    ) -> Result<bool, JournalError> {
+        let open = self.tools.journal.open_events().await?;
+        let is_its = |taken: &&Taken| {
+            taken.event.body.agent_session().id.as_str() == session
+                && self.tools.leases.held(&taken.session_key) == Some(taken.token)
+        };
+        let Some(last) = open.iter().rfind(is_its) else { return Ok(false) };
+        let event = Event {
+            id: EventId::from_uuid(fresh_uuid()),
+            received_at: now(),
+            body: body(last.event.body.agent_session().clone()),
+            ..last.event.clone()
+        };
+        let journal = &self.tools.journal;
+        let taken = journal.take_own(&last.session_key, last.token, last.repository.clone(), event).await?;
+        self.hand_over(taken).await;
+        Ok(true)
     }
 
     /// The lease was not ours any more at that time: its run stops, and its events are given up here.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use futures_util::future::BoxFuture;
 use shared::api::NewRepository;
-use shared::id::{SessionKey, WorkerId};
+use shared::id::{AgentSessionId, SessionKey, WorkerId};
 use shared::stream::PROTOCOL;
 use shared::worker::Registration;
 use tokio::sync::{mpsc, watch};
@@ -15,12 +15,14 @@ use super::boot_clock::BootClock;
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
 use super::slots::Slots;
+use super::standalone::{self, Order, Over, Screen, Wish};
 use super::workshop::{Tools, Verdict, Workshop};
 use super::{Station, fresh_uuid};
 use crate::config::live::{Changes, Live};
 use crate::config::reading::{Reading, Sources};
 use crate::config::watch::Watch;
 use crate::config::{Config, RepositoryConfig, Secret};
+use crate::control::words::RunRequest;
 use crate::executor::Executor;
 use crate::executor::claude::{Claude, ClaudeConfig};
 use crate::http;
@@ -191,6 +193,19 @@ impl Workshop for Sessions {
 
     fn panel_is_at(&self, etag: String) {
         self.config.watched().panel_is_at(etag);
+    }
+
+    fn run_here(
+        &self,
+        tools: Tools,
+        request: RunRequest,
+        wishes: mpsc::UnboundedReceiver<Wish>,
+        screen: Screen,
+    ) -> Option<BoxFuture<'static, anyhow::Result<Over>>> {
+        let repository = request.repository(&self.config.now().repositories);
+        let RunRequest { session, prompt, goes_on, .. } = request;
+        let order = Order { session: AgentSessionId(session), prompt, repository, goes_on };
+        Some(Box::pin(standalone::work(self.means(tools), order, wishes, screen)))
     }
 
     fn registered(&self) -> BoxFuture<'_, ()> {

@@ -10,7 +10,9 @@ mod report;
 use std::sync::Arc;
 
 use shared::event::{AgentSession, Event, EventBody};
-use shared::id::{AgentSessionId, DeliveryId, EventId, LinearWorkspaceId, Seq, SessionKey, WorkerId};
+use shared::id::{
+    AgentSessionId, DeliveryId, EventId, FencingToken, LinearWorkspaceId, Seq, SessionKey, WorkerId,
+};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -169,7 +171,7 @@ impl Desk {
             workspace_id: LinearWorkspaceId::from("here"),
             body,
         };
-        let taken = self.journal.take_own(&self.key, repository, event).await?;
+        let taken = self.journal.take_own(&self.key, FencingToken(0), repository, event).await?;
         let seq = taken.seq;
         // A task that has just ended is seen by whoever waits for it.
         let _ = inbox.send(Told::Event(Box::new(taken))).await;

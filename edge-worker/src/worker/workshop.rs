@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 use super::leases::Leases;
 use super::linear_budget::LinearUse;
 use super::slots::Slots;
+use super::standalone::{Over, Screen, Wish};
+use crate::control::words::RunRequest;
 use crate::journal::Journal;
 use crate::journal::event::Taken;
 use crate::session::Told;
@@ -51,6 +53,17 @@ pub trait Workshop: Send + Sync + 'static {
 
     /// The panel's part of the configuration is of this version now.
     fn panel_is_at(&self, _etag: String) {}
+
+    /// Works on what the person of this machine asks for, here and now; `None`: this workshop does not.
+    fn run_here(
+        &self,
+        _tools: Tools,
+        _order: RunRequest,
+        _wishes: mpsc::UnboundedReceiver<Wish>,
+        _screen: Screen,
+    ) -> Option<BoxFuture<'static, anyhow::Result<Over>>> {
+        None
+    }
 
     /// The worker is registered.
     fn registered(&self) -> BoxFuture<'_, ()> {

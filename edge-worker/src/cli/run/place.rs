@@ -6,6 +6,7 @@ use crate::cli::failure::Failure;
 use crate::config::{Config, RepositoryConfig};
 use crate::git::command::Git;
 use crate::git::{BranchName, GitError};
+use crate::journal::look::Session;
 
 /// A repository with a commit to start from.
 pub struct Place {
@@ -53,19 +54,49 @@ pub async fn find(folder: &Path, config: &Config) -> Result<Place, Failure> {
         remarks
             .push(format!("the agent does not see {changes} in {}; commit what it shall see", top.display()));
     }
-    let known = config
-        .repositories
-        .iter()
-        .find(|one| std::fs::canonicalize(&one.repository_path).is_ok_and(|real| real == top));
-    let config = known.cloned().unwrap_or_else(|| unconfigured(&top));
+    let config = known(&top, config);
     Ok(Place { folder: top, from, start, remarks, config })
 }
 
+/// The repository that an earlier session's worktree is of.
+pub async fn of_worktree(session: &Session, config: &Config) -> Result<Place, Failure> {
+    let gone = || {
+        Failure::new(format!("the worktree of {} is not there any more", session.session))
+            .next("begin anew: cyrus run \"…\"")
+    };
+    let worktree =
+        session.worktree.as_ref().map(PathBuf::from).filter(|path| path.is_dir()).ok_or_else(gone)?;
+    let common = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+    let common = PathBuf::from(Git::new(&worktree, common).line().await.map_err(|_| gone())?);
+    let start = Git::new(&worktree, ["rev-parse", "--verify", "HEAD"]).line().await?;
+    // In a repository with a working folder the common one is its `.git`.
+    let top =
+        if common.ends_with(".git") { common.parent().map(Path::to_owned).ok_or_else(gone)? } else { common };
+    let mut found = known(&top, config);
+    if let Some(name) = &session.repository {
+        found.name.clone_from(name);
+    }
+    let from =
+        Git::new(&top, ["symbolic-ref", "--quiet", "--short", "HEAD"]).line().await.unwrap_or_default();
+    Ok(Place { folder: top, from, start, remarks: Vec::new(), config: found })
+}
+
+fn known(top: &Path, config: &Config) -> RepositoryConfig {
+    let is_this =
+        |one: &&RepositoryConfig| std::fs::canonicalize(&one.repository_path).is_ok_and(|real| real == top);
+    config.repositories.iter().find(is_this).cloned().unwrap_or_else(|| unconfigured(top))
+}
+
 impl Place {
+    /// Its configuration as it is known.
+    pub fn repository(&self) -> RepositoryConfig {
+        RepositoryConfig { repository_path: self.folder.clone(), ..self.config.clone() }
+    }
+
     /// The repository's configuration for a session of this name. Without a `base` the session's branch is made here,
     /// from what is checked out, so that commits which are not pushed are in it.
     pub async fn prepare(&self, session: &str, base: Option<&str>) -> Result<RepositoryConfig, Failure> {
-        let mut config = RepositoryConfig { repository_path: self.folder.clone(), ..self.config.clone() };
+        let mut config = self.repository();
         match base {
             Some(base) => {
                 BranchName::parse(base).map_err(|error| Failure::usage(error.to_string()))?;

@@ -1,21 +1,22 @@
 //! A run as it is told: steps and thoughts on stderr while it works, the answer on stdout at its end.
 
+use std::path::Path;
+
 use shared::linear::activity::ActivityContent;
 use shared::session::SessionState;
 
 use super::place::Place;
 use crate::cli::say::{Say, Tone, first_line, harmless};
 use crate::journal::effect::Effect;
-use crate::worker::standalone::{Order, Report};
+use crate::worker::standalone::Report;
 
 /// How much of a step is shown.
 const LONGEST: usize = 100;
 
 /// What is about to happen.
-pub fn begins(say: Say, order: &Order) {
-    let words = if order.goes_on { "goes on" } else { "begins" };
-    let name = say.tint_note(Tone::Strong, order.session.as_str());
-    say.note(format!("{name} {words} in {}", order.repository.repository_path.display()));
+pub fn begins(say: Say, session: &str, folder: &Path, goes_on: bool) {
+    let words = if goes_on { "goes on" } else { "begins" };
+    say.note(format!("{} {words} in {}", say.tint_note(Tone::Strong, session), folder.display()));
 }
 
 /// One more thing that happened.
@@ -82,5 +83,6 @@ pub fn ended(say: Say, report: &Report, place: &Place) {
     }
     if let Some(worktree) = &report.worktree {
         line("worktree", worktree);
+        line("go on", &format!("cyrus say {} \"…\"", report.session));
     }
 }
