@@ -14,6 +14,7 @@ mod closing;
 mod files;
 mod guard;
 mod guest;
+mod left;
 mod place;
 mod plan;
 pub mod prompt;

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::telling::Speaker;
 use super::turn::LiveTurn;
-use super::{Means, answer, guest, turn};
+use super::{Means, answer, guest, left};
 use crate::executor::RunOutcome;
 use crate::journal::JournalError;
 use crate::journal::effect::Effect;
@@ -81,7 +81,7 @@ async fn end_what_was_left(
     }
     if let Some(run) = run {
         let speaker = Speaker { session: quiet.id.clone(), first: taken.seq, token: taken.token };
-        turn::left(means, speaker, &Turn::of(taken.seq), run, outbox).await?;
+        left::tell_the_rest(means, speaker, &Turn::of(taken.seq), run, outbox).await?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use shared::recovery::Recovery;
 use shared::route::tag::normalise;
 use tracing::{info, warn};
 
-use super::turn::run_file;
+use super::left::run_file;
 use crate::config::live::Live;
 use crate::executor::process_tree;
 use crate::git::command::Git;

@@ -14,7 +14,6 @@ use shared::id::{AgentSessionId, FencingToken, RunId, Seq};
 use shared::linear::activity::ActivityContent;
 use shared::linear::weight::Weight;
 use shared::money::MicroUsd;
-use shared::run::RunRecord;
 use shared::session::{SessionState, SessionUpdate};
 use shared::time::Timestamp;
 use shared::turn::{Fact, Turn};
@@ -22,14 +21,15 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::asking::Asking;
-use super::teller::{TOLD_AT_ONCE, Teller};
+use super::left::{message_id, micro, record, run_file};
+use super::teller::Teller;
 use super::telling::Speaker;
-use super::{Means, answer, asking, files, prompt, workplace};
+use super::{Means, answer, asking, files, left, prompt, workplace};
 use crate::config::layers::MODEL_ACCESS;
 use crate::config::{PermissionMode, RepositoryConfig, Secret};
 use crate::executor::{
-    Ask, Conversation, Environment, LeftFiles, Limits, McpServers, Permissions, Reading, Run, RunControl,
-    RunEnd, RunOutcome, RunSpec, process_tree,
+    Ask, Conversation, Environment, Limits, McpServers, Permissions, Reading, Run, RunControl, RunEnd,
+    RunOutcome, RunSpec, process_tree,
 };
 use crate::git::{self, Author, Worktree, wip};
 use crate::journal::JournalError;
@@ -221,7 +221,7 @@ impl LiveTurn {
     ) -> anyhow::Result<(Self, Option<RunOutcome>)> {
         let worktree = workplace::prepare(means, session, repository).await?;
         let speaker = Speaker { session: session.id.clone(), first: state.first, token: taken.token };
-        let (teller, outcome) = left(means, speaker, &state, run, outbox).await?;
+        let (teller, outcome) = left::tell_the_rest(means, speaker, &state, run, outbox).await?;
         let repository = repository.repository_path.clone();
         Ok((Self::of(taken, state, run, teller, worktree, repository), outcome))
     }
@@ -515,79 +515,6 @@ impl LiveTurn {
         }
         let head = self.worktree.head().await.ok()?;
         (head != self.worktree.base_commit).then_some(head)
-    }
-}
-
-/// Ends what is left of a run that was live when `cyrus` was killed, tells what it wrote that nobody told, and judges it.
-/// Without an outcome it was cut off.
-pub async fn left(
-    means: &Means,
-    speaker: Speaker,
-    state: &Turn,
-    run: RunId,
-    outbox: &mut Outbox,
-) -> anyhow::Result<(Teller, Option<RunOutcome>)> {
-    let file = run_file(&means.config.now().state_dir, run);
-    anyhow::ensure!(
-        process_tree::settle(&file, &run.to_string()).await,
-        "processes of the run {run} are still alive and do not end; end them by hand"
-    );
-    let left = means.journal.left_run(run).await?;
-    let conversation = left.as_ref().map(|left| left.conversation.clone()).unwrap_or_default();
-    let started_at = left.as_ref().map_or_else(now, |left| left.begun_at);
-    let record = RunRecord { started_at, ..record(means, run, conversation) };
-    let held = left.as_ref().and_then(|left| left.held.clone());
-    let mut teller = Teller { speaker, run, record, held, plan: super::plan::Plan::default() };
-    let Some(left) = left else { return Ok((teller, None)) };
-    let files = LeftFiles {
-        run_file: file,
-        out_at: left.out_at,
-        err_at: left.err_at,
-        prior_cost_micro_usd: u64::try_from(left.prior.0).unwrap_or(0),
-        sent: state.members.iter().map(|seq| message_id(run, *seq)).collect(),
-    };
-    let behind = means.executor.read_left(files).await?;
-    let (lines, ended) = (behind.readings.len(), behind.outcome.is_some());
-    info!(%run, lines, ended, "a run is taken up that was left");
-    for readings in behind.readings.chunks(TOLD_AT_ONCE) {
-        teller.tell(outbox, readings.to_vec()).await?;
-    }
-    if let Some(cost) = behind.cost_micro_usd {
-        means.journal.run_spent(run, micro(cost)).await?;
-    }
-    Ok((teller, behind.outcome))
-}
-
-/// The id under which a run is given an event, the same whenever it is asked for.
-fn message_id(run: RunId, seq: Seq) -> Uuid {
-    activity_id(&AgentSessionId(run.to_string()), seq, Step::FirstThought)
-}
-
-/// Where a run writes.
-pub fn run_file(state_dir: &std::path::Path, run: RunId) -> std::path::PathBuf {
-    state_dir.join("runs").join(format!("{run}.ndjson"))
-}
-
-fn micro(cost: u64) -> MicroUsd {
-    MicroUsd(i64::try_from(cost).unwrap_or(i64::MAX))
-}
-
-fn record(means: &Means, run: RunId, conversation: String) -> RunRecord {
-    RunRecord {
-        id: run,
-        executor: means.executor.name().to_owned(),
-        executor_version: means.executor_version.clone(),
-        executor_session_id: Some(conversation),
-        model: None,
-        status: SessionState::Running,
-        started_at: now(),
-        completed_at: None,
-        turns: None,
-        input_tokens: None,
-        output_tokens: None,
-        list_cost_micro_usd: MicroUsd::ZERO,
-        billed_cost_micro_usd: None,
-        error_message: None,
     }
 }
 
