@@ -72,7 +72,11 @@ pub enum Over {
 pub async fn means(config: Config) -> Result<Means, JournalError> {
     let journal = Journal::open(&config.state_dir, WorkerId::from_uuid(fresh_uuid()))?;
     journal.give_up_own().await?;
-    let executor = Claude::new(ClaudeConfig { binary: config.claude.clone(), ..ClaudeConfig::default() });
+    let executor = Claude::new(ClaudeConfig {
+        binary: config.claude.clone(),
+        keeper: crate::sandbox::keeper(),
+        ..ClaudeConfig::default()
+    });
     Ok(Means {
         config: Changes::begin(config).1,
         journal,
@@ -90,7 +94,13 @@ pub async fn means(config: Config) -> Result<Means, JournalError> {
 
 /// The version of the agent's program, before anything is written.
 pub async fn executor_version(config: &Config) -> Result<String, ExecutorError> {
-    Claude::new(ClaudeConfig { binary: config.claude.clone(), ..ClaudeConfig::default() }).version().await
+    Claude::new(ClaudeConfig {
+        binary: config.claude.clone(),
+        keeper: crate::sandbox::keeper(),
+        ..ClaudeConfig::default()
+    })
+    .version()
+    .await
 }
 
 /// Works on an order until it is done or its person wants it to end. `means` may be those of a whole worker: nothing
